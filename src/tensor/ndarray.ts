@@ -40,8 +40,11 @@ export function ndarray<D extends DType>(dtype: D, shape: readonly number[], dat
 }
 
 /** An array of zeros. */
-export const zeros = <D extends DType>(dtype: D, shape: readonly number[]): NdArray<D> =>
-  ({dtype, shape, data: new constructors[dtype](sizeOf(shape)) as DataOf[D]});
+export const zeros = <D extends DType>(dtype: D, shape: readonly number[]): NdArray<D> => ({
+  dtype,
+  shape,
+  data: new constructors[dtype](sizeOf(shape)) as DataOf[D],
+});
 
 /** A float32 array from numbers; the shape defaults to the length. */
 export const float32 = (values: ArrayLike<number>, shape: readonly number[] = [values.length]): NdArray<'float32'> =>
@@ -82,7 +85,7 @@ export function take<D extends DType>(a: NdArray<D>, indices: ArrayLike<number>)
   const stride = sizeOf(rest);
   const out = zeros(a.dtype, [indices.length, ...rest]);
   for (let i = 0; i < indices.length; i++) {
-    const from = indices[i]!;
+    const from = indices[i];
     if (from < 0 || from >= n) throw new ShapeError(`take: index ${from} is not in [0, ${n}).`);
     out.data.set(a.data.subarray(from * stride, (from + 1) * stride), i * stride);
   }
@@ -101,7 +104,9 @@ export function concatRows<D extends DType>(parts: readonly NdArray<D>[]): NdArr
   let n = 0;
   for (const p of parts) {
     if (p.dtype !== first.dtype || p.shape.slice(1).join() !== rest.join()) {
-      throw new ShapeError(`concatRows: ${p.dtype} [${p.shape.join(', ')}] does not go below ${first.dtype} [${first.shape.join(', ')}].`);
+      throw new ShapeError(
+        `concatRows: ${p.dtype} [${p.shape.join(', ')}] does not go below ${first.dtype} [${first.shape.join(', ')}].`,
+      );
     }
     n += p.shape[0] ?? 0;
   }

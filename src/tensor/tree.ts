@@ -34,7 +34,9 @@ export function mapTree<T, U>(tree: Tree<T>, fn: (leaf: T, path: string) => U): 
 export function mapTree<T, U>(tree: Tree<T>, fn: (leaf: T, path: string) => U): Tree<U> {
   const walk = (node: Tree<T>, prefix: string): Tree<U> =>
     isBranch(node)
-      ? Object.fromEntries(Object.entries(node).map(([key, child]) => [key, walk(child, prefix === '' ? key : `${prefix}.${key}`)]))
+      ? Object.fromEntries(
+          Object.entries(node).map(([key, child]) => [key, walk(child, prefix === '' ? key : `${prefix}.${key}`)]),
+        )
       : fn(node, prefix);
   return walk(tree, '');
 }
@@ -53,7 +55,7 @@ export function unflatten<T>(entries: Iterable<readonly [path: string, leaf: T]>
     for (const key of keys) {
       const next = (node[key] ??= {});
       if (!isBranch(next)) throw new ShapeError(`unflatten: "${path}" goes through a leaf.`);
-      node = next as Record<string, Tree<T>>;
+      node = next;
     }
     if (last in node) throw new ShapeError(`unflatten: "${path}" is named twice.`);
     node[last] = leaf;
