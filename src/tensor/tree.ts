@@ -3,7 +3,7 @@
  * A leaf's path is its keys joined by dots (`blocks.0.qkv.weight`), which is also its name in a safetensors file.
  */
 import {ShapeError} from '../errors.js';
-import {isNdArray, type NdArray} from './ndarray.js';
+import type {NdArray} from './ndarray.js';
 
 /** A record of leaves and further records. Arrays are not branches: use keys `0`, `1`, … */
 export interface Branch<T> {
@@ -15,9 +15,9 @@ export type Tree<T> = T | Branch<T>;
 /** Parameters of a network, or any other state, as a tree of arrays. */
 export type Params = Branch<NdArray>;
 
-/** A branch is a plain record; anything made by a class, and any `NdArray`, is a leaf. */
+/** A branch is a plain record. Anything made by a class is a leaf, and so is any record with a `dtype` and a `shape`. */
 export function isBranch<T>(node: Tree<T>): node is Branch<T> {
-  if (typeof node !== 'object' || node === null || isNdArray(node)) return false;
+  if (typeof node !== 'object' || node === null || ('dtype' in node && 'shape' in node)) return false;
   const prototype: unknown = Object.getPrototypeOf(node);
   return prototype === Object.prototype || prototype === null;
 }
@@ -53,11 +53,12 @@ export function unflatten<T>(entries: Iterable<readonly [path: string, leaf: T]>
     const last = keys.pop() as string;
     let node = root;
     for (const key of keys) {
-      const next = (node[key] ??= {});
+      if (!Object.hasOwn(node, key)) node[key] = {};
+      const next = node[key];
       if (!isBranch(next)) throw new ShapeError(`unflatten: "${path}" goes through a leaf.`);
       node = next;
     }
-    if (last in node) throw new ShapeError(`unflatten: "${path}" is named twice.`);
+    if (Object.hasOwn(node, last)) throw new ShapeError(`unflatten: "${path}" is named twice.`);
     node[last] = leaf;
   }
   return root;

@@ -1,0 +1,163 @@
+/**
+ * A tfjs backend that computes nothing and writes down what it was asked for.
+ *
+ * While a function is traced this backend is the active one, so every kernel that the function (or tfjs' own gradient code)
+ * runs is looked up in the lowering table and becomes nodes of a graph. Shapes are known throughout; data never is.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import {TracedReadError} from '../errors.js';
+import type {DType} from '../tensor/ndarray.js';
+import {leaves, mapTree, type Branch} from '../tensor/tree.js';
+import {Graph, type OutputSpec, type Value} from './graph.js';
+import {registerLowerings, type Lowering} from './lower/index.js';
+
+/** A pure function of tensors: no reads, no clocks, no random numbers; what varies is an input. */
+export type NumericFunction = (inputs: Branch<tf.Tensor>) => Branch<tf.Tensor>;
+
+/** Shape and dtype of one input. */
+export interface InputSpec {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** What tracing a function yields. */
+export interface Traced {
+  readonly graph: Graph;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly {readonly path: string; readonly value: Value}[];
+}
+
+interface Recording {
+  readonly graph: Graph;
+  readonly name: string;
+}
+let recording: Recording | undefined;
+
+function current(): Recording {
+  if (!recording) throw new Error('internal: the trace backend ran outside a trace.');
+  return recording;
+}
+
+class TraceBackend extends tf.KernelBackend {
+  readonly values = new WeakMap<object, Value>();
+  private readonly known = new tf.DataStorage<Value>(this, tf.engine());
+
+  hold(value: Value): object {
+    const dataId = {};
+    this.known.set(dataId, value);
+    this.values.set(dataId, value);
+    return dataId;
+  }
+  private constant(values: tf.backend_util.BackendValues | undefined, shape: number[], dtype: tf.DataType): Value {
+    return current().graph.constant((values ?? []) as unknown as ArrayLike<number>, shape, dtype as DType);
+  }
+  override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): object {
+    return this.hold(this.constant(values, shape, dtype));
+  }
+  override move(dataId: object, values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): void {
+    const value = this.constant(values, shape, dtype);
+    this.known.set(dataId, value);
+    this.values.set(dataId, value);
+  }
+  override readSync(): never {
+    throw new TracedReadError(
+      `compile(${current().name}): the function reads tensor data while it is traced, which would freeze that value into the graph; pass what it needs as an input.`,
+    );
+  }
+  override read(): never {
+    return this.readSync();
+  }
+  override numDataIds(): number {
+    return this.known.numDataIds();
+  }
+  override disposeData(): boolean {
+    return true;
+  }
+  override incRef(): void {}
+  decRef(): void {}
+  override refCount(): number {
+    return 1;
+  }
+  override floatPrecision(): 32 {
+    return 32;
+  }
+  override epsilon(): number {
+    return 1e-7;
+  }
+  override timerAvailable(): boolean {
+    return false;
+  }
+}
+
+const BACKEND = 'rlft-trace';
+let backend: TraceBackend | undefined;
+
+function ensureBackend(): TraceBackend {
+  if (backend) return backend;
+  const made = new TraceBackend();
+  tf.registerBackend(BACKEND, () => made);
+  registerLowerings((kernelName: string, lowering: Lowering) => {
+    tf.registerKernel({
+      kernelName,
+      backendName: BACKEND,
+      kernelFunc: ({inputs, attrs}) => {
+        const {graph, name} = current();
+        const valueOf = (t: tf.TensorInfo): Value => {
+          const value = made.values.get(t.dataId);
+          if (!value) throw new Error(`internal: a tensor of another backend reached ${kernelName} in ${name}.`);
+          return value;
+        };
+        const named = Object.fromEntries(
+          Object.entries(inputs).flatMap(([key, t]) => (t ? [[key, valueOf(t as unknown as tf.TensorInfo)] as const] : [])),
+        );
+        const result = lowering(graph, named, (attrs ?? {}) as Record<string, unknown>);
+        const info = (value: Value): tf.TensorInfo => ({
+          dataId: made.hold(value),
+          shape: [...value.shape],
+          dtype: value.dtype as tf.DataType,
+        });
+        return Array.isArray(result) ? (result as Value[]).map(info) : info(result as Value);
+      },
+    });
+  });
+  backend = made;
+  return made;
+}
+
+/**
+ * Runs `fn` on placeholders and returns the graph of what it did.
+ *
+ * @param name names the function in messages.
+ * @param specs a tree of input shapes; its leaves in order are the graph's inputs.
+ * @throws TracedReadError if the function reads data; UnsupportedOpError for a kernel without a lowering.
+ */
+export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec>): Traced {
+  const tracer = ensureBackend();
+  if (recording) throw new Error(`internal: trace(${name}) inside trace(${recording.name}).`);
+  const graph = new Graph();
+  const before = tf.getBackend();
+  recording = {graph, name};
+  try {
+    // Both backends are ready, so the switch happens before the promise is even returned.
+    void tf.setBackend(BACKEND);
+    const outputs: {path: string; value: Value}[] = [];
+    tf.engine().startScope(name);
+    try {
+      const placeholders = mapTree(specs, (spec: InputSpec) => {
+        const value = graph.input(spec as OutputSpec);
+        return tf.engine().makeTensorFromDataId(tracer.hold(value), [...spec.shape], spec.dtype as tf.DataType, tracer);
+      });
+      for (const [path, tensor] of leaves(fn(placeholders))) {
+        const value = tracer.values.get(tensor.dataId);
+        outputs.push({path, value: value ?? graph.constant(tensor.dataSync(), tensor.shape, tensor.dtype as DType)});
+      }
+    } finally {
+      tf.engine().endScope();
+    }
+    graph.prune(outputs.map((o) => o.value));
+    return {graph, inputs: leaves(specs).map(([path]) => path), outputs};
+  } finally {
+    recording = undefined;
+    if (before) void tf.setBackend(before);
+  }
+}

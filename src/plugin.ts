@@ -1,0 +1,5 @@
+/** All that a plug-in may import: ours and strangers' alike. */
+export {ConfigError} from './errors.js';
+export {ndarray, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
+export type {ClipSource, Judge, Judgement, Prompt} from './environment.js';
+export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';
