@@ -1,4 +1,5 @@
 /** All that a plug-in may import: ours and strangers' alike. */
+import './autograd/index.js';
 export {ConfigError} from './errors.js';
 export {ndarray, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
 export type {ClipSource, Judge, Judgement, Prompt} from './environment.js';

@@ -1,0 +1,187 @@
+/**
+ * Captions: a small grammar with paraphrases, its vocabulary, and the way back from a caption to the facts it promises.
+ *
+ *     CAPTION = THING [MOTION] [("and" | RELATION) THING [MOTION]] [SCENE]
+ *     THING   = ("a" | "an") [COLOUR] NOUN
+ */
+import {ConfigError, ndarray, type NdArray} from '../../src/plugin.js';
+import {pick, type Draw} from './draws.js';
+import {
+  colors,
+  nouns,
+  type ClipSpec,
+  type Color,
+  type Motion,
+  type Noun,
+  type ObjectSpec,
+  type Preset,
+  type Relation,
+  type Scene,
+} from './spec.js';
+
+const motionPhrases: Readonly<Record<Motion, readonly string[]>> = {
+  still: ['standing still', 'frozen in time'],
+  left: ['moving left', 'heading to the left'],
+  right: ['moving right', 'heading to the right'],
+  up: ['moving up', 'rising'],
+  down: ['moving down', 'falling'],
+  grow: ['growing', 'getting bigger'],
+};
+
+const scenePhrases: Readonly<Record<Scene, readonly string[]>> = {
+  ocean: ['in the ocean', 'at sea'],
+  grass: ['on the grass', 'in a green field'],
+  desert: ['in the desert', 'on the sand'],
+  night: ['at night', 'under the stars'],
+};
+
+const relationPhrases: Readonly<Record<Relation, string>> = {
+  'left of': 'on the left of',
+  'right of': 'on the right of',
+  above: 'above',
+  below: 'below',
+};
+
+/** What a caption says of one object; `null` is what it leaves open. */
+export interface ObjectFacts {
+  readonly noun: Noun;
+  readonly color: Color | null;
+  readonly motion: Motion | null;
+}
+
+/** What a caption promises, and nothing else: the judge scores these. */
+export interface Facts {
+  readonly objects: readonly ObjectFacts[];
+  /** Where the first object is, seen from the second. */
+  readonly relation: Relation | null;
+  readonly scene: Scene | null;
+}
+
+/** The object with its article. */
+const thing = ({noun, color}: Pick<ObjectFacts, 'noun' | 'color'>): string => {
+  const words = color === null ? noun : `${color} ${noun}`;
+  return `${/^[aeiou]/.test(words) ? 'an' : 'a'} ${words}`;
+};
+
+/**
+ * Writes facts as a caption; `draw` picks the paraphrases.
+ */
+export function phrase(facts: Facts, draw: Draw): string {
+  const {objects, relation, scene} = facts;
+  const words = objects.map((object, i) => {
+    const motion = object.motion === null ? '' : ` ${pick(motionPhrases[object.motion], draw('motionPhrase', i))}`;
+    return thing(object) + motion;
+  });
+  const subject = words.join(relation === null ? ' and ' : ` ${relationPhrases[relation]} `);
+  return scene === null ? subject : `${subject} ${pick(scenePhrases[scene], draw('scenePhrase'))}`;
+}
+
+/**
+ * What a caption of a clip will say: all of one object; of two, their motions (40 %), their relation (40 %) or neither.
+ * It leaves things out and never lies.
+ */
+export function promise(spec: ClipSpec, draw: Draw): Facts {
+  const kind = draw('captionKind');
+  const two = spec.objects.length > 1;
+  const object = ({noun, color, motion}: ObjectSpec): ObjectFacts => ({noun, color, motion: !two || kind < 0.4 ? motion : null});
+  return {
+    objects: spec.objects.map(object),
+    relation: two && kind >= 0.4 && kind < 0.8 ? spec.relation : null,
+    scene: spec.scene,
+  };
+}
+
+/** The caption of a clip. */
+export const caption = (spec: ClipSpec, draw: Draw): string => phrase(promise(spec, draw), draw);
+
+/** Words of a preset; the index is the token id and 0 is padding. */
+export function vocabularyOf(preset: Preset): readonly string[] {
+  const articles = preset.nouns.includes('umbrella') ? ['a', 'an'] : ['a'];
+  const phrases: string[] = [...articles, 'and', ...preset.colors, ...preset.nouns];
+  for (const motion of preset.motions) phrases.push(...motionPhrases[motion]);
+  if (preset.pairShare > 0) phrases.push(...Object.values(relationPhrases));
+  for (const scene of preset.scenes) phrases.push(...scenePhrases[scene]);
+  return ['', ...new Set(phrases.flatMap((p) => p.split(' ')))];
+}
+
+const split = (text: string): string[] =>
+  text
+    .trim()
+    .toLowerCase()
+    .replaceAll(',', ' ')
+    .split(/\s+/)
+    .filter((w) => w !== '');
+
+/** Makes the tokenizer of a preset: captions to `[B, textLength]` int32, 0 = padding. */
+export function tokenizerOf(preset: Preset): (texts: readonly string[]) => NdArray<'int32'> {
+  const ids = new Map(vocabularyOf(preset).map((word, id) => [word, id]));
+  return (texts) => {
+    const length = preset.textLength;
+    const data = new Int32Array(texts.length * length);
+    texts.forEach((text, row) => {
+      const words = split(text);
+      if (words.length > length) {
+        throw new ConfigError(`prompt '${text}': wanted at most ${length} words; got ${words.length}; shorten it.`);
+      }
+      words.forEach((word, i) => {
+        const id = ids.get(word);
+        if (id === undefined) {
+          throw new ConfigError(
+            `prompt '${text}': '${word}' is not a word of fluentClips ${preset.name}; use ${[...ids.keys()].slice(1).join(', ')}.`,
+          );
+        }
+        data[row * length + i] = id;
+      });
+    });
+    return ndarray('int32', [texts.length, length], data);
+  };
+}
+
+/** A table of words that stand for themselves. */
+const literal = <T extends string>(values: readonly T[]): Readonly<Record<T, readonly string[]>> =>
+  Object.fromEntries(values.map((v) => [v, [v]])) as unknown as Record<T, readonly string[]>;
+
+const nounTable = literal(nouns);
+const colorTable = literal(colors);
+const relationTable = Object.fromEntries(Object.entries(relationPhrases).map(([r, p]) => [r, [p]])) as unknown as Readonly<
+  Record<Relation, readonly string[]>
+>;
+
+/**
+ * The facts that a caption of the grammar promises.
+ *
+ * @throws ConfigError at the first word that the grammar cannot place.
+ */
+export function factsOf(text: string): Facts {
+  const words = split(text);
+  let at = 0;
+  /** Consumes one of the phrases, if it comes next, and returns its meaning. */
+  const accept = <T extends string>(table: Readonly<Partial<Record<T, readonly string[]>>>): T | null => {
+    for (const [meaning, phrases] of Object.entries(table) as [T, readonly string[]][]) {
+      for (const candidate of phrases) {
+        const wanted = candidate.split(' ');
+        if (wanted.every((w, i) => words[at + i] === w)) {
+          at += wanted.length;
+          return meaning;
+        }
+      }
+    }
+    return null;
+  };
+  const fail = (wanted: string): never => {
+    const got = at < words.length ? `'${words.slice(at).join(' ')}'` : 'the end';
+    throw new ConfigError(`prompt '${text}': wanted ${wanted}; got ${got}; write it like 'a red car moving left on the grass'.`);
+  };
+  const object = (): ObjectFacts => {
+    accept({article: ['a', 'an']}) ?? fail(`'a'`);
+    const color = accept(colorTable);
+    const noun = accept(nounTable) ?? fail('a noun');
+    return {noun, color, motion: accept(motionPhrases)};
+  };
+  const objects = [object()];
+  const relation = accept(relationTable);
+  if (relation !== null || accept({and: ['and']}) !== null) objects.push(object());
+  const scene = accept(scenePhrases);
+  if (at < words.length) fail('a scene, a motion or the end');
+  return {objects, relation, scene};
+}

@@ -1,0 +1,128 @@
+/**
+ * The streams of clips and prompts. A stream is a name and an index: item `i` is the same in every run, on every thread. No
+ * two streams share a draw, and only `heldOutCompositional` shows held-out compositions.
+ */
+import {drawsFor, pick, uniformOf, type Draw} from './draws.js';
+import {caption, factsOf, phrase, promise, type Facts} from './caption.js';
+import {corrupt, flaws, misreport} from './corrupt.js';
+import {isClipHeldOut, isColorHeldOut, isMotionHeldOut, isPairHeldOut} from './splits.js';
+import {render} from './render.js';
+import {sampleSpec, type Frequencies} from './sample.js';
+import type {ClipSpec, Preset} from './spec.js';
+import {ConfigError, type Prompt} from '../../src/plugin.js';
+
+/** How the clips of a stream are made. */
+interface StreamKind {
+  readonly frequencies: Frequencies;
+  /** Share of spoilt clips. */
+  readonly flawShare: number;
+  readonly captionNoise: boolean;
+}
+
+/**
+ * Streams of captioned clips: `train` is the policy's pre-training data with its web-like flaws, `validation` the same
+ * without them, `curated` clean and uniform (real videos for a quality reward), `pairs` what an encoder learns from.
+ */
+export const clipStreams = {
+  train: {frequencies: 'zipf', flawShare: 0.25, captionNoise: true},
+  validation: {frequencies: 'zipf', flawShare: 0, captionNoise: false},
+  curated: {frequencies: 'uniform', flawShare: 0, captionNoise: false},
+  pairs: {frequencies: 'zipf', flawShare: 0.125, captionNoise: true},
+} as const satisfies Record<string, StreamKind>;
+
+export type ClipStream = keyof typeof clipStreams;
+
+/** Splits of prompts. */
+export const promptSplits = ['train', 'heldOut', 'heldOutCompositional'] as const;
+export type PromptSplit = (typeof promptSplits)[number];
+
+/** The first specification of item `index` that suits; each attempt has draws of its own. */
+function specWhere(
+  preset: Preset,
+  stream: string,
+  index: number,
+  frequencies: Frequencies,
+  suits: (spec: ClipSpec, draw: Draw) => boolean,
+): {spec: ClipSpec; draw: Draw} {
+  for (let attempt = 0; ; attempt++) {
+    const draw = drawsFor(`${stream}#${attempt}`, index);
+    const spec = sampleSpec(preset, draw, frequencies);
+    if (suits(spec, draw)) return {spec, draw};
+  }
+}
+
+/** What clip `index` of a stream shows, and its draws. */
+export const specOf = (preset: Preset, stream: ClipStream, index: number): {spec: ClipSpec; draw: Draw} =>
+  specWhere(preset, `clips/${stream}`, index, clipStreams[stream].frequencies, (spec) => !isClipHeldOut(spec));
+
+/** One captioned clip of a stream. */
+export interface CaptionedClip {
+  readonly text: string;
+  /** `[F, H, W, 3]`; of a still only its two frames. */
+  readonly pixels: Uint8Array;
+}
+
+/** Frames of a still: one temporal patch of the policy. */
+export const stillFrames = 2;
+
+/**
+ * Clip `index` of a stream.
+ *
+ * @param still only one random pair of frames, starting at an even one.
+ */
+export function clipOf(preset: Preset, stream: ClipStream, index: number, still: boolean): CaptionedClip {
+  const {spec, draw} = specOf(preset, stream, index);
+  const kind = clipStreams[stream];
+  const pixels = render(preset, spec);
+  if (draw('flawed') < kind.flawShare) corrupt(preset, spec, pixels, pick(flaws, draw('flaw')), draw);
+  const facts = promise(spec, draw);
+  const text = phrase(kind.captionNoise ? misreport(preset, facts, draw) : facts, draw);
+  if (!still) return {text, pixels};
+  const size = (pixels.length / preset.frames) * stillFrames;
+  const at = Math.floor((draw('still') * preset.frames) / stillFrames) * size;
+  return {text, pixels: pixels.slice(at, at + size)};
+}
+
+/** Whether a caption names a held-out composition. */
+const isFactHeldOut = ({objects}: Facts): boolean => {
+  const [a, b] = objects;
+  return (
+    objects.some(
+      (o) => (o.color !== null && isColorHeldOut(o.noun, o.color)) || (o.motion !== null && isMotionHeldOut(o.noun, o.motion)),
+    ) ||
+    (a !== undefined && b !== undefined && isPairHeldOut(a.noun, b.noun))
+  );
+};
+
+/** Share of the captions that are kept from `train` prompts for `heldOut` ones. */
+const heldOutTexts = 0.25;
+const isTextHeldOut = (text: string): boolean => uniformOf(`text/${text}`) < heldOutTexts;
+
+/** The clip that prompt `index` of a split was written for. */
+export function promptSpec(preset: Preset, split: PromptSplit, index: number): {spec: ClipSpec; text: string} {
+  const suits = (spec: ClipSpec, draw: Draw): boolean => {
+    if (split === 'heldOutCompositional') return isFactHeldOut(promise(spec, draw));
+    return !isClipHeldOut(spec) && isTextHeldOut(caption(spec, draw)) === (split === 'heldOut');
+  };
+  const {spec, draw} = specWhere(preset, `prompts/${split}`, index, 'uniform', suits);
+  return {spec, text: caption(spec, draw)};
+}
+
+/** Prompt `index` of a split. All attributes are equally likely: the rare ones of pre-training are where there is most to learn. */
+export function promptOf(preset: Preset, split: PromptSplit, index: number): Prompt {
+  const {text} = promptSpec(preset, split, index);
+  return {id: `${split}-${index}`, text, truth: factsOf(text) satisfies Facts};
+}
+
+/**
+ * The first `count` prompts of a split; the same ones every time.
+ *
+ * @throws ConfigError listing the splits, if there is none of that name.
+ */
+export function promptsOf(preset: Preset, split: string, count: number): readonly Prompt[] {
+  const known = promptSplits.find((s) => s === split);
+  if (known === undefined) {
+    throw new ConfigError(`fluentClips: a split is one of ${promptSplits.join(', ')}; got '${split}'; pick one of these.`);
+  }
+  return Array.from({length: count}, (_, i) => promptOf(preset, known, i));
+}
