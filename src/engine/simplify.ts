@@ -79,6 +79,8 @@ export function simplify(graph: Graph, op: string, inputs: readonly (Value | und
       const folded = op === 'Add' ? a + b : op === 'Sub' ? a - b : op === 'Mul' ? a * b : op === 'Div' ? a / b : undefined;
       if (folded !== undefined) return graph.fill(Math.fround(folded), output.shape, output.dtype);
     }
+    // Constant factors go to the right, so that equal products have one spelling and chains of factors meet.
+    if ((op === 'Mul' || op === 'Add') && x.uniform !== undefined && y.uniform === undefined) return graph.op(op, [y, x], output);
     // (x·c)·d = x·(cd): chains of constant factors come from means of means.
     if (op === 'Mul' && y.uniform !== undefined && x.node?.op === 'Mul') {
       const [p, q] = x.node.inputs as [Value, Value];

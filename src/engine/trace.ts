@@ -8,6 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {TracedReadError} from '../errors.js';
 import type {DType} from '../tensor/ndarray.js';
 import {leaves, mapTree, type Branch} from '../tensor/tree.js';
+import '../autograd/index.js';
 import {Graph, type OutputSpec, type Value} from './graph.js';
 import {registerLowerings, type Lowering} from './lower/index.js';
 

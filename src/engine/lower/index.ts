@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {UnsupportedOpError} from '../../errors.js';
 import {elementwise} from './elementwise.js';
+import {fused} from './fused.js';
 import {indexing} from './indexing.js';
 import {linalg} from './linalg.js';
 import type {Lowering, Lowerings} from './lowering.js';
@@ -11,7 +12,7 @@ import {reduction} from './reduction.js';
 export type {Lowering};
 
 /** Every lowering by kernel name. */
-export const lowerings: Lowerings = {...elementwise, ...movement, ...reduction, ...linalg, ...indexing};
+export const lowerings: Lowerings = {...elementwise, ...movement, ...reduction, ...linalg, ...indexing, ...fused};
 
 /** Names of all kernels that tfjs-core knows. */
 export const kernelNames: readonly string[] = Object.entries(tf)

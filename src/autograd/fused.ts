@@ -1,0 +1,71 @@
+/**
+ * Operators that the compiling engine has one node for and tfjs has none: layer normalisation and rotary embedding.
+ *
+ * On any other backend they are composed of plain tfjs operators, whose own gradients apply; so eager and compiled runs of the
+ * same function check each other, closed-form backward against composed one.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type {Gradient} from './gradient.js';
+
+/** Kernel names as the engine's lowering table spells them. */
+export const LAYER_NORM = 'RlftLayerNorm';
+export const ROTARY = 'RlftRotary';
+
+const has = (kernel: string): boolean => tf.getKernel(kernel, tf.getBackend()) !== undefined;
+
+const run = (kernel: string, inputs: Record<string, tf.Tensor>, attrs: tf.NamedAttrMap): tf.Tensor[] =>
+  tf.engine().runKernel(kernel, inputs, attrs) as unknown as tf.Tensor[];
+
+/**
+ * Layer normalisation over the last axis, without scale and shift.
+ *
+ *   y = (x − mean x) / √(var x + ε)
+ *
+ * @param x `[…, D]`.
+ * @param epsilon added to the population variance.
+ * @source Ba et al. 2016, arXiv:1607.06450.
+ */
+export function layerNorm(x: tf.Tensor, epsilon = 1e-5): tf.Tensor {
+  if (has(LAYER_NORM)) return run(LAYER_NORM, {x}, {epsilon})[0]!;
+  const centred = tf.sub(x, tf.mean(x, -1, true));
+  return tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)));
+}
+
+/**
+ * Rotary position embedding in the rotate-half form: element i of a head is paired with element i + D/2.
+ *
+ *   y[i] = x[i]·cos − x[i + D/2]·sin,   y[i + D/2] = x[i + D/2]·cos + x[i]·sin
+ *
+ * @param x `[B, H, N, D]`, D even.
+ * @param angles `[N, D/2]` radians, plain numbers: a constant of the graph.
+ * @source Su et al. 2021, arXiv:2104.09864.
+ */
+export function rotary(x: tf.Tensor, angles: readonly (readonly number[])[], inverse = false): tf.Tensor {
+  const sign = inverse ? -1 : 1;
+  const cos = tf.tensor2d(angles.map((row) => row.map(Math.cos)));
+  const sin = tf.tensor2d(angles.map((row) => row.map((a) => sign * Math.sin(a))));
+  if (has(ROTARY)) return run(ROTARY, {x, cos, sin}, {})[0]!;
+  const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
+  return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1);
+}
+
+export const fused: Readonly<Record<string, Gradient>> = {
+  [LAYER_NORM]: {
+    outputsToSave: [true, true],
+    gradFunc: (dys, [y, inverseStd]) => ({
+      x: () => {
+        const dy = (dys as tf.Tensor[])[0]!;
+        const along = tf.mean(tf.mul(dy, y!), -1, true);
+        return tf.mul(tf.sub(tf.sub(dy, tf.mean(dy, -1, true)), tf.mul(y!, along)), inverseStd!);
+      },
+    }),
+  },
+  [ROTARY]: {
+    inputsToSave: ['cos', 'sin'],
+    gradFunc: (dys, [cos, sin]) => ({
+      x: () => run(ROTARY, {x: (dys as tf.Tensor[])[0]!, cos: cos!, sin: tf.neg(sin!)}, {})[0]!,
+      cos: () => tf.zerosLike(cos!),
+      sin: () => tf.zerosLike(sin!),
+    }),
+  },
+};

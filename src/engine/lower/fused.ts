@@ -1,0 +1,27 @@
+/** Operators that onnxruntime has one kernel for; `autograd/fused.ts` says what they compute. */
+import {LAYER_NORM, ROTARY} from '../../autograd/fused.js';
+import type {Lowerings} from './lowering.js';
+
+export const fused: Lowerings = {
+  [LAYER_NORM]: (graph, {x}, {epsilon}) => {
+    const width = x!.shape.at(-1)!;
+    const row = {dtype: x!.dtype, shape: x!.shape.map((d, i) => (i === x!.shape.length - 1 ? 1 : d))};
+    const [y, , inverseStd] = graph.ops(
+      'LayerNormalization',
+      [x, graph.fill(1, [width], x!.dtype), graph.fill(0, [width], x!.dtype)],
+      [{dtype: x!.dtype, shape: x!.shape}, row, row],
+      {axis: x!.shape.length - 1, epsilon: {float: epsilon as number}},
+    );
+    return [y!, inverseStd!];
+  },
+  [ROTARY]: (graph, {x, cos, sin}) => {
+    const y = graph.op(
+      'RotaryEmbedding',
+      [x, graph.ints([0]), cos, sin],
+      {dtype: x!.dtype, shape: x!.shape},
+      {interleaved: 0},
+      'com.microsoft',
+    );
+    return [y];
+  },
+};
