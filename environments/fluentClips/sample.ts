@@ -18,7 +18,7 @@ const layouts: Readonly<Record<Relation, {axis: 'x' | 'y'; side: -1 | 1}>> = {
 
 const axisOf: Partial<Record<Motion, 'x' | 'y'>> = {left: 'x', right: 'x', up: 'y', down: 'y'};
 
-/** One clip of a preset. A white object never comes at night: it could not be told from the lamps. */
+/** One clip of a preset. White never comes at night (it looks like the lamps), nor a cat of natural colour in the desert. */
 export function sampleSpec(preset: Preset, draw: Draw, frequencies: Frequencies): ClipSpec {
   const choose = <T>(values: readonly T[], name: string, counter = 0): T =>
     (frequencies === 'zipf' ? pickZipf : pick)(values, draw(name, counter));
@@ -36,6 +36,8 @@ export function sampleSpec(preset: Preset, draw: Draw, frequencies: Frequencies)
   const middle = {x: between(0.48, 0.52, 'middle', 0), y: between(0.47, 0.53, 'middle', 1)};
 
   const object = (i: 0 | 1): ObjectSpec => {
+    const noun = i === 0 ? first : choose(others, 'noun', 1);
+    const colored = draw('colored', i) < coloredShare || (noun === 'cat' && scene === 'desert');
     const motion = choose(preset.motions, 'motion', i);
     const place = {x: between(0.36, 0.64, 'place', 0), y: between(0.36, 0.64, 'place', 1)};
     let travel = between(8.4, 11.9, 'travel', i) / 32;
@@ -48,8 +50,8 @@ export function sampleSpec(preset: Preset, draw: Draw, frequencies: Frequencies)
       if (axisOf[motion] === axis) travel *= 0.6;
     }
     return {
-      noun: i === 0 ? first : choose(others, 'noun', 1),
-      color: draw('colored', i) < coloredShare ? choose(allowed, 'color', i) : null,
+      noun,
+      color: colored ? choose(allowed, 'color', i) : null,
       motion,
       ...place,
       size: (two ? between(10.5, 12.5, 'size', i) : between(13, 17, 'size', i)) / 32,
