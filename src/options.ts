@@ -1,0 +1,84 @@
+/**
+ * Options that several algorithms share, as pieces of a schema: each knob's unit, meaning, range and default in one place.
+ *
+ * An algorithm's own schema spreads the pieces that it uses, and adds or redefines what is particular to it:
+ * `z.strictObject({...optimizerOptions, ...policyGradientOptions, clipRange: z.number().positive().default(5e-5)})`.
+ */
+import {z} from 'zod';
+
+/** AdamW with gradient clipping and an average of the weights. */
+export const optimizerOptions = {
+  learningRate: z.number().positive().default(1e-4).describe('Step size of AdamW; > 0.'),
+  adamBeta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment; in [0, 1)."),
+  adamBeta2: z.number().min(0).lt(1).default(0.999).describe("Decay of AdamW's second moment; in [0, 1)."),
+  weightDecay: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Decoupled weight decay, as a fraction of the weight per unit of learning rate; ≥ 0.'),
+  maxGradNorm: z.number().positive().default(1).describe('Gradients with a larger global L2 norm are scaled down to it; > 0.'),
+  emaDecay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.9)
+    .describe(
+      'Decay per update of the averaged weights that are evaluated and saved; 0 evaluates the trained weights; in [0, 1).',
+    ),
+};
+
+/** The clipped policy gradient over denoising steps. */
+export const policyGradientOptions = {
+  timestepFraction: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(1)
+    .describe('Part of the sampling steps that carry gradient, rounded down but at least one; in (0, 1].'),
+  innerEpochs: z.int().min(1).default(1).describe('Passes over the samples of one iteration; ≥ 1.'),
+  minibatches: z.int().min(1).default(1).describe('Updates per inner epoch: the samples are split into so many parts; ≥ 1.'),
+  clipRange: z
+    .number()
+    .positive()
+    .default(1e-4)
+    .describe(
+      'The probability ratio is clipped to 1 ± this; small, since log-probabilities are means over latent elements; > 0.',
+    ),
+  advantageClip: z.number().positive().default(5).describe('Advantages are clamped to ± this, in standard deviations; > 0.'),
+  klCoefficient: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      'Weight of the divergence from the starting policy in the loss, per nat and latent element; 0 keeps no reference; ≥ 0.',
+    ),
+};
+
+/** Other projects' names for our keys, so that `did you mean` knows what a newcomer means. */
+export const peerNames: Readonly<Record<string, string>> = {
+  lr: 'learningRate',
+  adv_clip_max: 'advantageClip',
+  beta: 'klCoefficient',
+  kl_coef: 'klCoefficient',
+  kl_beta: 'klCoefficient',
+  eta: 'noiseLevel',
+  cfg: 'guidanceScale',
+  cfg_scale: 'guidanceScale',
+  num_steps: 'samplingSteps',
+  num_inference_steps: 'samplingSteps',
+  sample_num_steps: 'samplingSteps',
+  num_generations: 'samplesPerPrompt',
+  group_size: 'samplesPerPrompt',
+  groupSize: 'samplesPerPrompt',
+  num_inner_epochs: 'innerEpochs',
+  train_batch_size: 'minibatches',
+  ema: 'emaDecay',
+  save_freq: 'checkpointEvery',
+  save_every: 'checkpointEvery',
+  eval_freq: 'evaluation.every',
+  num_checkpoint_limit: 'checkpointKeep',
+  num_epochs: 'iterations',
+  epochs: 'iterations',
+  max_steps: 'iterations',
+  reward_fn: 'reward',
+};
