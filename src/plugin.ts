@@ -2,5 +2,6 @@
 import './autograd/index.js';
 export {ConfigError} from './errors.js';
 export {ndarray, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
-export type {ClipSource, Judge, Judgement, Prompt} from './environment.js';
+export type {ClipSource, Environment, Judge, Judgement, Policy, Prompt} from './environment.js';
+export {textPolicy, type TextPolicyConfig} from './models/textPolicy.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';

@@ -26,6 +26,7 @@ export function simplify(graph: Graph, op: string, inputs: readonly (Value | und
   if (!x) return undefined;
   if (op === 'Identity') return x;
   if (op === 'Cast' && x.dtype === output.dtype) return x;
+  if (op === 'Cast' && x.node?.op === 'Cast' && x.node.inputs[0]!.dtype === 'uint8') return graph.op('Cast', [x.node.inputs[0]], output, attributes);
   if (op === 'Reshape') {
     if (sameShape(x.shape, output.shape)) return x;
     if (x.uniform !== undefined) return graph.fill(x.uniform, output.shape, x.dtype);

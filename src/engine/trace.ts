@@ -11,6 +11,8 @@ import {leaves, mapTree, type Branch} from '../tensor/tree.js';
 import '../autograd/index.js';
 import {Graph, type OutputSpec, type Value} from './graph.js';
 import {registerLowerings, type Lowering} from './lower/index.js';
+import {cast} from './lower/lowering.js';
+import {onnxDataType} from './onnx.js';
 
 /** A pure function of tensors: no reads, no clocks, no random numbers; what varies is an input. */
 export type NumericFunction = (inputs: Branch<tf.Tensor>) => Branch<tf.Tensor>;
@@ -145,8 +147,11 @@ export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec
     tf.engine().startScope(name);
     try {
       const placeholders = mapTree(specs, (spec: InputSpec) => {
-        const value = graph.input(spec as OutputSpec);
-        return tf.engine().makeTensorFromDataId(tracer.hold(value), [...spec.shape], spec.dtype as tf.DataType, tracer);
+        const input = graph.input(spec as OutputSpec);
+        // tfjs has no bytes: inside the function they are integers, and a cast to float goes straight from the bytes.
+        const dtype = spec.dtype === 'uint8' ? 'int32' : spec.dtype;
+        const value = cast(graph, input, dtype, onnxDataType(dtype));
+        return tf.engine().makeTensorFromDataId(tracer.hold(value), [...spec.shape], dtype, tracer);
       });
       for (const [path, tensor] of leaves(fn(placeholders))) {
         const value = tracer.values.get(tensor.dataId);

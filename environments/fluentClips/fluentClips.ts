@@ -1,0 +1,56 @@
+/**
+ * Fluent clips: captioned clips drawn from a seed, small enough to train on a laptop, with a judge that solves for the truth.
+ * docs/world.md tells what can be in a clip, how the splits are made and what the judge measures.
+ */
+import {textPolicy, type Environment, type NdArray} from '../../src/plugin.js';
+import {tokenizerOf, vocabularyOf} from './caption.js';
+import {openClips} from './clips.js';
+import {presetNamed, type Preset} from './spec.js';
+import {promptsOf, promptSplits} from './streams.js';
+
+/** Width, depth and heads of the policy of each preset. */
+const networks: Readonly<Record<string, {width: number; depth: number; heads: number}>> = {
+  nano: {width: 64, depth: 2, heads: 2},
+  mini: {width: 96, depth: 4, heads: 3},
+};
+
+/**
+ * The world at one of its sizes.
+ *
+ * @param presetName `nano` (16×16×4, for tests) or `mini` (24×24×8).
+ * @throws ConfigError naming the presets, if it is none of them.
+ */
+export function fluentClips(presetName: string): Environment {
+  const preset = presetNamed(presetName);
+  const {side, frames} = preset;
+  const latentShape = [frames, side, side, 3] as const;
+  return {
+    name: 'fluentClips',
+    preset: preset.name,
+    latentShape,
+    videoShape: latentShape,
+    splits: promptSplits,
+    prompts: (split, count) => promptsOf(preset, split, count),
+    ...policyOf(preset),
+    weights: undefined,
+    // Pixels are the latent: at 24×24 a patch of 96 numbers is already what a decoder would start from.
+    decode: (latents) => clamp(latents),
+    openClips: (stream, threads) => openClips(preset, stream, threads),
+  };
+}
+
+function policyOf(preset: Preset): ReturnType<typeof textPolicy> {
+  const {side, frames, textLength} = preset;
+  const size = networks[preset.name]!;
+  return textPolicy({
+    network: {
+      latentShape: [frames, side, side, 3],
+      patch: [2, 4, 4],
+      ...size,
+      text: {vocabulary: vocabularyOf(preset).length, length: textLength, width: size.width, depth: 1, heads: size.heads},
+    },
+    tokenize: tokenizerOf(preset),
+  });
+}
+
+const clamp = (a: NdArray<'float32'>): NdArray<'float32'> => ({...a, data: a.data.map((x) => Math.max(-1, Math.min(1, x)))});
