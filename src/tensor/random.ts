@@ -95,7 +95,7 @@ export function philoxStream(counter: Words4, key: Words2, out: Uint32Array, rou
 /** One block: four random words for a counter and a key. */
 export function philox4x32(counter: Words4, key: Words2, rounds = 10): [number, number, number, number] {
   const out = philoxStream(counter, key, new Uint32Array(4), rounds);
-  return [out[0]!, out[1]!, out[2]!, out[3]!];
+  return [out[0], out[1], out[2], out[3]];
 }
 
 /**
@@ -167,7 +167,7 @@ function boxMuller(first: number, second: number, out: Float32Array, at: number)
  */
 export function normals(key: NoiseKey, out: Float32Array): Float32Array {
   forEachChunk(key, out.length, (words, start, n) => {
-    for (let i = 0; i < n; i += 2) boxMuller(words[i]!, words[i + 1]!, out, start + i);
+    for (let i = 0; i < n; i += 2) boxMuller(words[i], words[i + 1], out, start + i);
   });
   return out;
 }
@@ -180,7 +180,7 @@ export function normals(key: NoiseKey, out: Float32Array): Float32Array {
  */
 export function uniforms(key: NoiseKey, out: Float32Array): Float32Array {
   forEachChunk(key, out.length, (words, start, n) => {
-    for (let i = 0; i < n; i++) out[start + i] = ((words[i]! >>> 9) + 0.5) * 2 ** -23;
+    for (let i = 0; i < n; i++) out[start + i] = ((words[i] >>> 9) + 0.5) * 2 ** -23;
   });
   return out;
 }
@@ -188,7 +188,7 @@ export function uniforms(key: NoiseKey, out: Float32Array): Float32Array {
 /** Calls `use(i, u)` with the stream's i-th float64 uniform in [0, 1), of 53 random bits. */
 function forEachUniform53(key: NoiseKey, count: number, use: (i: number, u: number) => void): void {
   forEachChunk(key, 2 * count, (words, start, n) => {
-    for (let i = 0; i < n; i += 2) use((start + i) / 2, ((words[i]! >>> 5) * 2 ** 26 + (words[i + 1]! >>> 6)) * 2 ** -53);
+    for (let i = 0; i < n; i += 2) use((start + i) / 2, ((words[i] >>> 5) * 2 ** 26 + (words[i + 1] >>> 6)) * 2 ** -53);
   });
 }
 
@@ -220,7 +220,7 @@ export function permutation(key: NoiseKey, n: number): Int32Array {
   forEachUniform53(key, Math.max(0, n - 1), (i, u) => {
     const last = n - 1 - i;
     const other = Math.floor(u * (last + 1));
-    const value = out[last]!;
+    const value = out[last];
     out[last] = out[other]!;
     out[other] = value;
   });

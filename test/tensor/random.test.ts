@@ -83,7 +83,7 @@ describe('keyed noise', () => {
     ].map((k) => normals(k, new Float32Array(n)));
     expect(normals({...base}, new Float32Array(n))).to.deep.equal(streams[0]);
     streams.forEach((a, i) => {
-      for (const b of streams.slice(i + 1)) near(a.reduce((sum, v, j) => sum + v * b[j]!, 0) / n, 0, 4.5 / Math.sqrt(n));
+      for (const b of streams.slice(i + 1)) near(a.reduce((sum, v, j) => sum + v * b[j], 0) / n, 0, 4.5 / Math.sqrt(n));
     });
   });
 
@@ -108,14 +108,20 @@ describe('normals', () => {
     // The variance of the k-th sample moment is (E x^2k − (E x^k)²)/n, with E x^2k = (2k − 1)!!.
     const even = [1, 1, 3, 15, 105, 945, 10395, 135135, 2027025];
     for (let k = 1; k <= 8; k++) {
-      const wanted = k % 2 === 0 ? even[k / 2]! : 0;
-      near(moment(k), wanted, 4 * Math.sqrt((even[k]! - wanted ** 2) / n));
+      const wanted = k % 2 === 0 ? even[k / 2] : 0;
+      near(moment(k), wanted, 4 * Math.sqrt((even[k] - wanted ** 2) / n));
     }
   });
 
   it('follows the normal distribution function', () => {
     const sorted = Float64Array.from(x).sort();
-    const quantiles: [number, number][] = [[-2.3263479, 0.01], [-1, 0.15865525], [0, 0.5], [0.6744898, 0.75], [1.6448536, 0.95]];
+    const quantiles: [number, number][] = [
+      [-2.3263479, 0.01],
+      [-1, 0.15865525],
+      [0, 0.5],
+      [0.6744898, 0.75],
+      [1.6448536, 0.95],
+    ];
     for (const [at, probability] of quantiles) {
       near(sorted.findIndex((v) => v > at) / n, probability, 4 * Math.sqrt((probability * (1 - probability)) / n));
     }
@@ -126,8 +132,8 @@ describe('normals', () => {
       let first = 0;
       let second = 0;
       for (let i = 0; i + lag < n; i++) {
-        first += x[i]! * x[i + lag]!;
-        second += (x[i]! ** 2 - 1) * (x[i + lag]! ** 2 - 1);
+        first += x[i] * x[i + lag];
+        second += (x[i] ** 2 - 1) * (x[i + lag] ** 2 - 1);
       }
       near(first / n, 0, 4 / Math.sqrt(n));
       near(second / n, 0, 8 / Math.sqrt(n));
@@ -138,7 +144,7 @@ describe('normals', () => {
     // Words recovered from 'integers' of the same key: element i is the upper 31 bits of word 2i.
     const high = integers(key, 2, 2 ** 31);
     const pairs = [normals(key, new Float32Array(4)).subarray(0, 2), normals(key, new Float32Array(4)).subarray(2)];
-    pairs.forEach(([a, b], i) => near(Math.hypot(a!, b!), Math.sqrt(-2 * Math.log((high[i]! + 0.5) / 2 ** 31)), 1e-5));
+    pairs.forEach(([a, b], i) => near(Math.hypot(a, b), Math.sqrt(-2 * Math.log((high[i] + 0.5) / 2 ** 31)), 1e-5));
   });
 });
 
@@ -158,14 +164,16 @@ describe('integers', () => {
   it('gives each value its share', () => {
     const n = 60_000;
     const counts = new Array<number>(6).fill(0);
-    for (const v of integers(key, n, 6)) counts[v]!++;
+    for (const v of integers(key, n, 6)) counts[v]++;
     // Chi-squared with 5 degrees of freedom: 20.5 is the 0.999 quantile.
     expect(counts.reduce((sum, c) => sum + (c - n / 6) ** 2 / (n / 6), 0)).to.be.below(20.5);
   });
 
   it('gives only 0 for bound 1 and refuses bounds outside [1, 2^31]', () => {
     expect([...integers(key, 3, 1)]).to.deep.equal([0, 0, 0]);
-    expect(Math.max(...integers(key, 1000, 2 ** 31))).to.be.above(2 ** 30).and.below(2 ** 31);
+    expect(Math.max(...integers(key, 1000, 2 ** 31)))
+      .to.be.above(2 ** 30)
+      .and.below(2 ** 31);
     for (const bound of [0, -1, 1.5, 2 ** 31 + 1]) expect(() => integers(key, 1, bound)).to.throw(ConfigError, /bound/);
   });
 });
