@@ -58,7 +58,10 @@ function drawSprite(frame: Float32Array, painted: Float32Array, {horizontal, ver
     }
     let at = ((vertical.start + j) * side + horizontal.start) * 3;
     for (let i = 0; i < horizontal.length; i++, at += 3) {
-      let [r, g, b, a] = [0, 0, 0, 0];
+      let r = 0;
+      let g = 0;
+      let b = 0;
+      let a = 0;
       for (let texel = sx[2 * i]!; texel < sx[2 * i + 1]!; texel++) {
         const w = wx[i * spriteSide + texel]!;
         r += w * row[4 * texel]!;

@@ -23,7 +23,10 @@ export interface Sprite {
 function decode(noun: Noun): Sprite {
   const {natural, texels: text} = spriteData[noun];
   const texels = Float32Array.from(Buffer.from(text, 'base64'), (v) => v / 255);
-  let [left, right, top, bottom] = [spriteSide, -1, spriteSide, -1];
+  let left = spriteSide;
+  let right = -1;
+  let top = spriteSide;
+  let bottom = -1;
   for (let y = 0; y < spriteSide; y++) {
     for (let x = 0; x < spriteSide; x++) {
       if (texels[(y * spriteSide + x) * spriteChannels + 4]! <= 0.25) continue;
@@ -100,7 +103,8 @@ export function fillAxis(out: AxisWeights, center: number, scale: number, sprite
   for (let p = first; p < last; p++) {
     const at = length * spriteSide;
     weights.fill(0, at, at + spriteSide);
-    let [low, high] = [spriteSide, 0];
+    let low = spriteSide;
+    let high = 0;
     for (let half = 0; half < 2; half++) {
       const u = (p + 0.25 + half / 2 - center) * scale + spriteCenter;
       const texel = Math.floor(u);
