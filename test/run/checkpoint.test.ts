@@ -1,7 +1,6 @@
 import {expect} from 'chai';
-import {spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {CorruptFileError} from '../../src/errors.js';
 import {
@@ -14,7 +13,7 @@ import {
 } from '../../src/run/checkpoint.js';
 import {readWeights} from '../../src/run/weights.js';
 import {float32, int32} from '../../src/tensor/ndarray.js';
-import {rejection, temporaryFolder} from '../support/files.js';
+import {onTinyDisk, rejection, temporaryFolder} from '../support/files.js';
 
 describe('run/checkpoint', () => {
   const folder = temporaryFolder();
@@ -107,18 +106,13 @@ describe('run/checkpoint', () => {
   });
 
   it('on a full disk says so, and keeps the earlier checkpoint', async function () {
-    const disk = join(folder(), 'disk');
-    mkdirSync(disk);
-    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).status !== 0) return this.skip();
-    try {
+    await onTinyDisk(this, folder(), async (disk) => {
       await saveCheckpoint(disk, 1, at(1), 2);
       const large = {state: {w: float32(new Float32Array(200_000))}, meta: null};
       const error = await rejection(saveCheckpoint(disk, 2, large, 2));
       expect(error.message).to.match(/^cannot write .*00000002\.safetensors: no space is left on the device/);
       expect(readdirSync(disk)).to.deep.equal(['00000001.safetensors']);
       expect((await loadForResume(disk)).iteration).to.equal(1);
-    } finally {
-      spawnSync('umount', [disk]);
-    }
+    });
   });
 });
