@@ -2,7 +2,7 @@
  * All templates of a preset on a lattice of sizes and quarter pixels, made when they are first asked for.
  */
 import type {Preset} from '../spec.js';
-import {TemplateMaker, type Template} from './template.js';
+import {thin, TemplateMaker, type Template} from './template.js';
 
 /** Steps of the lattice a pixel. */
 export const stepsPerPixel = 4;
@@ -25,11 +25,13 @@ export class Bank {
   readonly #preset: Preset;
   readonly #maker: TemplateMaker;
   readonly #templates: (Template | undefined)[];
+  readonly #thinned: (Template | undefined)[];
 
   constructor(preset: Preset) {
     this.#preset = preset;
     this.#maker = new TemplateMaker(preset.side);
     this.#templates = new Array<Template | undefined>(preset.nouns.length * sizeCount * stepsPerPixel ** 2);
+    this.#thinned = new Array<Template | undefined>(preset.nouns.length * sizeCount);
   }
 
   /** Pixels of a size. */
@@ -46,6 +48,12 @@ export class Bank {
   template(noun: number, size: number, phaseX: number, phaseY: number): Template {
     const index = ((noun * sizeCount + size) * stepsPerPixel + phaseY) * stepsPerPixel + phaseX;
     return (this.#templates[index] ??= this.between(noun, {x: phaseX, y: phaseY, size}));
+  }
+
+  /** Every other pixel, as on a chessboard, of the template with its centre in the middle of pixel (0, 0). */
+  thinned(noun: number, size: number): Template {
+    const half = stepsPerPixel >> 1;
+    return (this.#thinned[noun * sizeCount + size] ??= thin(this.template(noun, size, half, half)));
   }
 
   /** A template of a noun at any point between those of the lattice. */

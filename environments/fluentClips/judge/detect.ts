@@ -30,8 +30,9 @@ const mostObjects = 3;
 const certainEvidence = 0.9;
 /** Evidence below which a wider search is worth its time. */
 const poorEvidence = 0.9;
-/** Every how many sizes of the lattice the coarse search looks at. */
+/** Every how many sizes of the lattice the coarse search looks at, and the largest of them. */
 const coarseSizes = 4;
+const largestCoarse = sizeCount - 3;
 /** Nouns that are fitted finely, best first, and the share of the best one's gain that they need. */
 const finalists = 3;
 const finalistGain = 0.75;
@@ -59,6 +60,8 @@ export class Detector {
   readonly #blobs: BlobFinder;
   readonly #fit: Fit = newFit();
   readonly #candidates: readonly Candidate[];
+  /** The largest gain of the candidates. */
+  #most = -Infinity;
 
   constructor(preset: Preset) {
     this.#preset = preset;
@@ -111,40 +114,51 @@ export class Detector {
 
   /** The best noun for a patch: first about its middle and its size, then, if that is poor, everywhere in it. */
   #search(picture: Picture, blob: Blob): Found | undefined {
-    const {side} = this.#preset;
     const x = Math.floor((blob.left + blob.right) / 2);
     const y = Math.floor((blob.top + blob.bottom) / 2);
     const length = Math.max(blob.right - blob.left, blob.bottom - blob.top) + 1;
-    for (const candidate of this.#candidates) candidate.gain = -Infinity;
-    for (let size = coarseSizes >> 1; size < sizeCount; size += coarseSizes) {
+    this.#forget();
+    for (let size = largestCoarse; size >= 0; size -= coarseSizes) {
       const pixels = this.#bank.pixels(size);
-      if (pixels < 0.7 * length || pixels > 1.6 * length) continue;
-      this.#scan(picture, size, x - 2, x + 2, y - 2, y + 2, 1);
+      if (pixels > 0.7 * length && pixels < 1.6 * length) this.#scan(picture, size, x - 2, x + 2, y - 2, y + 2, 1);
     }
     const near = this.#finest(picture);
-    const large = length > (24 * side) / 32;
-    if (near !== undefined && near.detection.evidence >= poorEvidence && !large) return near;
-    for (let size = coarseSizes >> 1; size < sizeCount; size += coarseSizes) {
-      this.#scan(picture, size, blob.left + 2, blob.right - 2, blob.top + 2, blob.bottom - 2, 2);
+    if (near !== undefined && near.detection.evidence >= poorEvidence) return near;
+    this.#forget();
+    for (let size = largestCoarse; size >= 0; size -= coarseSizes) {
+      const step = Math.max(2, Math.round(this.#bank.pixels(size) / 5));
+      this.#scan(picture, size, blob.left + 2, blob.right - 2, blob.top + 2, blob.bottom - 2, step);
     }
     const far = this.#finest(picture);
     return near === undefined || (far !== undefined && far.gain > near.gain) ? far : near;
   }
 
-  /** Tries all nouns of a size with their centres in the middle of the pixels of a grid. */
+  #forget(): void {
+    for (const candidate of this.#candidates) candidate.gain = -Infinity;
+    this.#most = -Infinity;
+  }
+
+  /**
+   * Tries all nouns of a size with their centres in the middle of the pixels of a grid, on every other pixel of the templates.
+   * A place with less error than a candidate needs cannot gain enough and is passed over.
+   */
   #scan(picture: Picture, size: number, left: number, right: number, top: number, bottom: number, step: number): void {
     const half = stepsPerPixel >> 1;
     const fit = this.#fit;
     for (const candidate of this.#candidates) {
-      const template = this.#bank.template(candidate.noun, size, half, half);
+      const template = this.#bank.thinned(candidate.noun, size);
       for (let y = top; y <= bottom; y += step) {
         for (let x = left; x <= right; x += step) {
+          const within = picture.errorWithin(x + template.left, x + template.right, y + template.top, y + template.bottom);
+          if (within < candidate.gain || within < finalistGain * this.#most) continue;
           fitTemplate(fit, template, x, y, picture);
-          if (fit.gain <= candidate.gain) continue;
-          candidate.gain = fit.gain;
+          const gain = 2 * fit.gain;
+          if (gain <= candidate.gain) continue;
+          candidate.gain = gain;
           candidate.x = x * stepsPerPixel + half;
           candidate.y = y * stepsPerPixel + half;
           candidate.size = size;
+          if (gain > this.#most) this.#most = gain;
         }
       }
     }
@@ -153,10 +167,11 @@ export class Detector {
   /** Fits the most promising nouns finely; the best of them. */
   #finest(picture: Picture): Found | undefined {
     const order = [...this.#candidates].sort((a, b) => b.gain - a.gain);
-    const most = order[0]!.gain;
+    const most = this.#most;
     let best: Found | undefined;
     for (const candidate of order.slice(0, finalists)) {
       if (candidate.gain === -Infinity || candidate.gain < finalistGain * most) break;
+      candidate.gain = this.#gainAt(picture, candidate.noun, candidate.x, candidate.y, candidate.size);
       const found = this.#refine(picture, candidate, 2);
       if (found !== undefined && (best === undefined || found.gain > best.gain)) best = found;
     }

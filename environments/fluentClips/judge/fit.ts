@@ -10,12 +10,15 @@ export class Picture {
   readonly explained: Float32Array;
   /** Squared difference of the two over the channels, `[side, side]`; see {@link compare}. */
   readonly error: Float32Array;
+  /** Sums of `error` over the rectangles from the first pixel, `[side + 1, side + 1]`. */
+  readonly #sums: Float64Array;
 
   constructor(side: number) {
     this.side = side;
     this.seen = new Float32Array(side * side * 3);
     this.explained = new Float32Array(side * side * 3);
     this.error = new Float32Array(side * side);
+    this.#sums = new Float64Array((side + 1) ** 2);
   }
 
   /** Brings `error` up to date. */
@@ -27,6 +30,26 @@ export class Picture {
       const b = seen[i + 2]! - explained[i + 2]!;
       error[p] = r * r + g * g + b * b;
     }
+    const {side} = this;
+    const sums = this.#sums;
+    for (let y = 0; y < side; y++) {
+      let row = 0;
+      for (let x = 0; x < side; x++) {
+        row += error[y * side + x]!;
+        sums[(y + 1) * (side + 1) + x + 1] = sums[y * (side + 1) + x + 1]! + row;
+      }
+    }
+  }
+
+  /** Sum of `error` over a rectangle (inclusive), as far as it is inside of the picture. */
+  errorWithin(left: number, right: number, top: number, bottom: number): number {
+    const {side} = this;
+    const sums = this.#sums;
+    const x0 = Math.max(0, left);
+    const x1 = Math.min(side, right + 1);
+    const y0 = Math.max(0, top) * (side + 1);
+    const y1 = Math.min(side, bottom + 1) * (side + 1);
+    return x0 >= x1 || y0 >= y1 ? 0 : sums[y1 + x1]! - sums[y0 + x1]! - sums[y1 + x0]! + sums[y0 + x0]!;
   }
 }
 

@@ -21,6 +21,8 @@ export interface Template {
   readonly area: number;
   /** Sum of the squared tints. */
   readonly tints: number;
+  /** Side of the pictures it is made for. */
+  readonly side: number;
 }
 
 /** Alpha below which a pixel does not belong to the sprite. */
@@ -109,8 +111,6 @@ export class TemplateMaker {
     const xs: number[] = [];
     const ys: number[] = [];
     const values: number[] = [];
-    let area = 0;
-    let tints = 0;
     for (let j = 0; j < height + 2; j++) {
       for (let i = 0; i < width + 2; i++) {
         const at = j * stride + i * spriteChannels;
@@ -123,22 +123,43 @@ export class TemplateMaker {
         xs.push(left - 1 + i);
         ys.push(top - 1 + j);
         for (let c = 0; c < spriteChannels; c++) values.push(plane[at + c]!);
-        area += plane[at + 4]!;
-        tints += plane[at + 3]! ** 2;
       }
     }
-    return {
-      count: xs.length,
-      xs: Int16Array.from(xs),
-      ys: Int16Array.from(ys),
-      places: Int32Array.from(xs, (x, j) => ys[j]! * this.#side + x),
-      left: left - 1,
-      right: left + width,
-      top: top - 1,
-      bottom: top + height,
-      values: Float32Array.from(values),
-      area,
-      tints,
-    };
+    return template(xs, ys, values, this.#side);
   }
+}
+
+/** A template of pixels for pictures of a size. */
+function template(xs: readonly number[], ys: readonly number[], values: readonly number[], side: number): Template {
+  let area = 0;
+  let tints = 0;
+  for (let j = 0; j < values.length; j += spriteChannels) {
+    area += values[j + 4]!;
+    tints += values[j + 3]! ** 2;
+  }
+  return {
+    count: xs.length,
+    xs: Int16Array.from(xs),
+    ys: Int16Array.from(ys),
+    places: Int32Array.from(xs, (x, j) => ys[j]! * side + x),
+    left: Math.min(...xs),
+    right: Math.max(...xs),
+    top: Math.min(...ys),
+    bottom: Math.max(...ys),
+    values: Float32Array.from(values),
+    area,
+    tints,
+    side,
+  };
+}
+
+/** Every other pixel of a template, as on a chessboard: for searches that only rank. */
+export function thin({count, xs, ys, values, side}: Template): Template {
+  const kept = Array.from({length: count}, (_, j) => j).filter(j => ((xs[j]! + ys[j]!) & 1) === 0);
+  return template(
+    kept.map(j => xs[j]!),
+    kept.map(j => ys[j]!),
+    kept.flatMap(j => [...values.subarray(j * spriteChannels, (j + 1) * spriteChannels)]),
+    side,
+  );
 }
