@@ -5,6 +5,7 @@
 import {textPolicy, type Environment, type NdArray} from '../../src/plugin.js';
 import {tokenizerOf, vocabularyOf} from './caption.js';
 import {openClips} from './clips.js';
+import {openJudge} from './judge/judge.js';
 import {presetNamed, type Preset} from './spec.js';
 import {promptsOf, promptSplits} from './streams.js';
 
@@ -35,6 +36,7 @@ export function fluentClips(presetName: string): Environment {
     weights: undefined,
     // Pixels are the latent: at 24×24 a patch of 96 numbers is already what a decoder would start from.
     decode: (latents) => clamp(latents),
+    openJudge: (threads) => openJudge(preset, threads),
     openClips: (stream, threads) => openClips(preset, stream, threads),
   };
 }

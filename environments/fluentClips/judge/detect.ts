@@ -29,7 +29,7 @@ const mostObjects = 3;
 /** Evidence from which the object of the frame before is taken without looking for others. */
 const certainEvidence = 0.9;
 /** Evidence below which a wider search is worth its time. */
-const poorEvidence = 0.9;
+const poorEvidence = 0.8;
 /** Every how many sizes of the lattice the coarse search looks at, and the largest of them. */
 const coarseSizes = 4;
 const largestCoarse = sizeCount - 3;
@@ -60,7 +60,7 @@ export class Detector {
   readonly #blobs: BlobFinder;
   readonly #fit: Fit = newFit();
   readonly #candidates: readonly Candidate[];
-  /** The largest gain of the candidates. */
+  /** The largest gain so far. */
   #most = -Infinity;
 
   constructor(preset: Preset) {
@@ -117,14 +117,14 @@ export class Detector {
     const x = Math.floor((blob.left + blob.right) / 2);
     const y = Math.floor((blob.top + blob.bottom) / 2);
     const length = Math.max(blob.right - blob.left, blob.bottom - blob.top) + 1;
-    this.#forget();
+    this.#forget(-Infinity);
     for (let size = largestCoarse; size >= 0; size -= coarseSizes) {
       const pixels = this.#bank.pixels(size);
-      if (pixels > 0.7 * length && pixels < 1.6 * length) this.#scan(picture, size, x - 2, x + 2, y - 2, y + 2, 1);
+      if (pixels > 0.7 * length && pixels < 1.6 * length) this.#scan(picture, size, x - 2, x + 2, y - 2, y + 2, 2);
     }
     const near = this.#finest(picture);
     if (near !== undefined && near.detection.evidence >= poorEvidence) return near;
-    this.#forget();
+    this.#forget(near?.gain ?? -Infinity);
     for (let size = largestCoarse; size >= 0; size -= coarseSizes) {
       const step = Math.max(2, Math.round(this.#bank.pixels(size) / 5));
       this.#scan(picture, size, blob.left + 2, blob.right - 2, blob.top + 2, blob.bottom - 2, step);
@@ -133,9 +133,10 @@ export class Detector {
     return near === undefined || (far !== undefined && far.gain > near.gain) ? far : near;
   }
 
-  #forget(): void {
+  /** Starts a search for something that gains about as much as `most`. */
+  #forget(most: number): void {
     for (const candidate of this.#candidates) candidate.gain = -Infinity;
-    this.#most = -Infinity;
+    this.#most = most;
   }
 
   /**
@@ -172,7 +173,7 @@ export class Detector {
     for (const candidate of order.slice(0, finalists)) {
       if (candidate.gain === -Infinity || candidate.gain < finalistGain * most) break;
       candidate.gain = this.#gainAt(picture, candidate.noun, candidate.x, candidate.y, candidate.size);
-      const found = this.#refine(picture, candidate, 2);
+      const found = this.#refine(picture, candidate, 4);
       if (found !== undefined && (best === undefined || found.gain > best.gain)) best = found;
     }
     return best;

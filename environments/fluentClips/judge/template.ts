@@ -155,11 +155,11 @@ function template(xs: readonly number[], ys: readonly number[], values: readonly
 
 /** Every other pixel of a template, as on a chessboard: for searches that only rank. */
 export function thin({count, xs, ys, values, side}: Template): Template {
-  const kept = Array.from({length: count}, (_, j) => j).filter(j => ((xs[j]! + ys[j]!) & 1) === 0);
+  const kept = Array.from({length: count}, (_, j) => j).filter((j) => ((xs[j]! + ys[j]!) & 1) === 0);
   return template(
-    kept.map(j => xs[j]!),
-    kept.map(j => ys[j]!),
-    kept.flatMap(j => [...values.subarray(j * spriteChannels, (j + 1) * spriteChannels)]),
+    kept.map((j) => xs[j]!),
+    kept.map((j) => ys[j]!),
+    kept.flatMap((j) => [...values.subarray(j * spriteChannels, (j + 1) * spriteChannels)]),
     side,
   );
 }
