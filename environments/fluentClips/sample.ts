@@ -18,15 +18,14 @@ const layouts: Readonly<Record<Relation, {axis: 'x' | 'y'; side: -1 | 1}>> = {
 
 const axisOf: Partial<Record<Motion, 'x' | 'y'>> = {left: 'x', right: 'x', up: 'y', down: 'y'};
 
-/** One clip of a preset. White never comes at night (it looks like the lamps), nor a cat of natural colour in the desert. */
-export function sampleSpec(preset: Preset, draw: Draw, frequencies: Frequencies): ClipSpec {
+/** One clip of a preset, of one object or of two. White never comes at night (it looks like the lamps), nor a cat of natural colour in the desert. */
+export function sampleSpec(preset: Preset, draw: Draw, frequencies: Frequencies, two: boolean): ClipSpec {
   const choose = <T>(values: readonly T[], name: string, counter = 0): T =>
     (frequencies === 'zipf' ? pickZipf : pick)(values, draw(name, counter));
   const between = (low: number, high: number, name: string, counter = 0): number => low + (high - low) * draw(name, counter);
 
   const scene: Scene = choose(preset.scenes, 'scene');
   const allowed = scene === 'night' ? preset.colors.filter((c) => c !== 'white') : preset.colors;
-  const two = draw('pair') < preset.pairShare;
   const first = choose(preset.nouns, 'noun');
   const others = preset.nouns.filter((n) => n !== first);
   const relation: Relation | null = two

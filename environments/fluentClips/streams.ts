@@ -36,7 +36,10 @@ export type ClipStream = keyof typeof clipStreams;
 export const promptSplits = ['train', 'heldOut', 'heldOutCompositional'] as const;
 export type PromptSplit = (typeof promptSplits)[number];
 
-/** The first specification of item `index` that suits; each attempt has draws of its own. */
+/**
+ * The first specification of item `index` that suits; each attempt has draws of its own. How many objects there are is drawn
+ * once: clips of two are refused more often, and would become rare.
+ */
 function specWhere(
   preset: Preset,
   stream: string,
@@ -44,9 +47,10 @@ function specWhere(
   frequencies: Frequencies,
   suits: (spec: ClipSpec, draw: Draw) => boolean,
 ): {spec: ClipSpec; draw: Draw} {
+  const two = drawsFor(stream, index)('pair') < preset.pairShare;
   for (let attempt = 0; ; attempt++) {
     const draw = drawsFor(`${stream}#${attempt}`, index);
-    const spec = sampleSpec(preset, draw, frequencies);
+    const spec = sampleSpec(preset, draw, frequencies, two);
     if (suits(spec, draw)) return {spec, draw};
   }
 }
