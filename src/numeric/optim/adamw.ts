@@ -35,7 +35,13 @@ export interface AdamWState {
  *
  * @source Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, with torch's placing of ε.
  */
-export function adamw(params: tf.Tensor, gradient: tf.Tensor, state: AdamWState, step: AdamWStep, options: AdamWOptions): {params: tf.Tensor; state: AdamWState} {
+export function adamw(
+  params: tf.Tensor,
+  gradient: tf.Tensor,
+  state: AdamWState,
+  step: AdamWStep,
+  options: AdamWOptions,
+): {params: tf.Tensor; state: AdamWState} {
   const {beta1, beta2, epsilon, weightDecay} = options;
   const first = tf.add(tf.mul(state.first, beta1), tf.mul(gradient, 1 - beta1));
   const second = tf.add(tf.mul(state.second, beta2), tf.mul(tf.square(gradient), 1 - beta2));

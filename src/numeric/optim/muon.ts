@@ -50,19 +50,19 @@ export function orthogonalise(matrices: readonly tf.Tensor[], squareParts: reado
   matrices.forEach((matrix, index) => {
     const [inputs, outputs] = matrix.shape as [number, number];
     const parts = squareParts[index] ? tf.split(matrix, outputs / inputs, 1) : [matrix];
-    const key = parts[0]!.shape.join();
+    const key = parts[0].shape.join();
     byShape.set(key, [...(byShape.get(key) ?? []), {index, parts}]);
   });
   const updates: tf.Tensor[] = [];
   for (const members of byShape.values()) {
     const all = members.flatMap((m) => m.parts);
-    const [inputs, outputs] = all[0]!.shape as [number, number];
+    const [inputs, outputs] = all[0].shape as [number, number];
     const scaled = tf.mul(newtonSchulz(tf.stack(all)), Math.sqrt(Math.max(1, outputs / inputs)));
     const back = tf.unstack(scaled);
     let at = 0;
     for (const {index, parts} of members) {
       const mine = back.slice(at, (at += parts.length));
-      updates[index] = mine.length === 1 ? mine[0]! : tf.concat(mine, 1);
+      updates[index] = mine.length === 1 ? mine[0] : tf.concat(mine, 1);
     }
   }
   return updates;
