@@ -4,7 +4,7 @@
  * Any reward works with the policy-gradient algorithms. One that also offers `differentiable` works with every algorithm.
  */
 import type {Tensor} from '@tensorflow/tfjs-core';
-import type {Prompt} from './environment.js';
+import type {Environment, Judge, Prompt} from './environment.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
 
@@ -33,4 +33,24 @@ export interface Reward {
   readonly differentiable?: DifferentiableReward;
   /** Ends worker threads and connections, if there are any. */
   close?(): Promise<void>;
+}
+
+/** What a reward may ask of the run it serves. */
+export interface RewardContext {
+  readonly environment: Environment;
+  /**
+   * The world's judge, shared with the evaluation.
+   *
+   * @throws ConfigError if this world has none.
+   */
+  judge(): Judge;
+}
+
+/** A reward as it is registered: opened once a run. */
+export interface RewardModule {
+  readonly name: string;
+  readonly unit: string;
+  /** One line for listings, with what the reward may not be used to claim. */
+  readonly summary: string;
+  open(context: RewardContext): Promise<Reward>;
 }

@@ -1,0 +1,163 @@
+/**
+ * DDPO: denoising diffusion policy optimization, the importance-sampled variant.
+ *
+ * Every denoising step is an action whose density is known; the policy gradient weighs it by how much better the finished video
+ * is than what was to be expected of its prompt.
+ *
+ *   L = mean over (sample, step) of max(−A·ρ, −A·clamp(ρ, 1 − c, 1 + c)),   ρ = exp(logp − logp_old)
+ *
+ * with logp the mean over the latent's elements, in nats.
+ *
+ * @source Black et al. 2024, "Training diffusion models with reinforcement learning", arXiv:2305.13301, eq. 5 and §5.1.
+ * Deviations: the default sampler is Flow-SDE on a flow-matching policy, and the optional terms `klCoefficient` and
+ * `anchorCoefficient` hold the policy to the one that training began with (docs/algorithms/ddpo.md tells why).
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import {from, lastValueFrom, toArray, type Observable} from 'rxjs';
+import {z} from 'zod';
+import {
+  chunks,
+  clampAdvantages,
+  clippedSurrogate,
+  detach,
+  gatherTransitions,
+  importanceRatio,
+  klDivergence,
+  meanOfRows,
+  permutation,
+  promptTracker,
+  replay,
+  stochasticTransitions,
+  trackAdvantages,
+  type Algorithm,
+  type LearnContext,
+  type LossFunction,
+  type PromptTracker,
+  type Scored,
+  type TrainState,
+  type TransitionRef,
+} from '../src/plugin.js';
+
+const options = z.strictObject({
+  learningRate: z.number().gt(0).max(1).default(1e-4).describe('AdamW step size; > 0.'),
+  clipRange: z.number().gt(0).max(1).default(1e-4).describe('c: how far a ratio may leave 1 and still move the policy; log-probabilities are means, so 1e-5 to 1e-3.'),
+  advantageClip: z.number().gt(0).default(5).describe('Limit of |A|, in standard deviations.'),
+  innerEpochs: z.int().min(1).default(1).describe('Passes over the transitions of an iteration.'),
+  updatesPerEpoch: z.int().min(1).default(1).describe('Optimizer updates of one pass; divides its transitions evenly.'),
+  timestepFraction: z.number().gt(0).max(1).default(1).describe('Share of the stochastic steps of each trajectory that are trained, drawn anew each pass.'),
+  windowSize: z.int().min(0).default(0).describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last.'),
+  sharedStart: z.boolean().default(true).describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
+  bufferSize: z.int().min(1).default(32).describe('Rewards that are remembered for each prompt.'),
+  minCount: z.int().min(1).default(8).describe('Rewards from which on a prompt is measured against its own; before, against the batch.'),
+  klCoefficient: z.number().min(0).default(0).describe('Weight of the exact KL divergence of a step to the policy that training began with, in nats per element.'),
+  anchorCoefficient: z.number().min(0).default(0).describe('Weight of mean (x̂0 − x̂0_reference)², which holds the prediction itself.'),
+  maxGradNorm: z.number().gt(0).default(1).describe('Global norm that a gradient is scaled down to.'),
+  adamBeta1: z.number().min(0).lt(1).default(0.9).describe('Decay of the first moment.'),
+  adamBeta2: z.number().min(0).lt(1).default(0.99).describe('Decay of the second moment.'),
+  weightDecay: z.number().min(0).max(1).default(0).describe('Decoupled weight decay.'),
+  emaDecay: z.number().min(0).lt(1).default(0.9).describe('Decay of the averaged weights, which are evaluated and saved; 0: no averaging.'),
+});
+type Options = z.output<typeof options>;
+
+const lossOf = ({klCoefficient, anchorCoefficient}: Options): LossFunction => (policy, batch, scalars) => {
+  const {latent, next, a, b, std, oldLogProb, advantage} = batch as Record<string, tf.Tensor>;
+  const {clipRange} = scalars as Record<string, tf.Tensor>;
+  const x0 = policy.predict(batch);
+  const {logProb, mean} = replay({latent, x0, a, b, std, next}, policy.density);
+  const logs = {logProb, oldLogProb};
+  const surrogate = tf.sum(clippedSurrogate(logs, advantage, clipRange));
+  const outside = tf.cast(tf.greater(tf.abs(tf.sub(importanceRatio(logs), 1)), clipRange), 'float32');
+  const metrics: Record<string, tf.Scalar> = {
+    approxKl: tf.mul(tf.sum(tf.squaredDifference(logProb, oldLogProb)), 0.5),
+    clipFraction: tf.sum(outside),
+    ratioGap: tf.sum(tf.abs(tf.sub(logProb, oldLogProb))),
+  };
+  if (klCoefficient === 0 && anchorCoefficient === 0) return {loss: surrogate as tf.Scalar, metrics};
+  const reference = detach(policy.predictReference(batch));
+  const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
+  const kl = tf.sum(klDivergence(mean, referenceMean, std));
+  const anchor = tf.sum(meanOfRows(tf.squaredDifference(x0, reference)));
+  const loss = tf.addN([surrogate, tf.mul(kl, klCoefficient), tf.mul(anchor, anchorCoefficient)]);
+  return {loss: loss as tf.Scalar, metrics: {...metrics, klReference: kl as tf.Scalar, anchor: anchor as tf.Scalar}};
+};
+
+async function learnFrom(collected: readonly Scored[], state: TrainState, {learner, seed}: LearnContext, o: Options): Promise<TrainState> {
+  // advantages
+  const prompts = collected.map(({trajectories}) => trajectories.prompts.map((p) => p.id));
+  const rewards = collected.map((s) => Array.from(s.rewards));
+  const tracked = trackAdvantages(state.memory as unknown as PromptTracker, prompts.flat(), rewards.flat());
+  const limited = clampAdvantages(tracked.advantages, o.advantageClip);
+  let at = 0;
+  const advantages = rewards.map((r) => limited.subarray(at, (at += r.length)));
+
+  // minibatches and updates
+  const iteration = state.iteration + 1;
+  const means: Record<string, number> = {};
+  const count = o.innerEpochs * o.updatesPerEpoch;
+  for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
+    const refs = drawSteps(stochasticTransitions(collected), o.timestepFraction, {seed, iteration, epoch});
+    for (const part of chunks(refs, Math.ceil(refs.length / o.updatesPerEpoch))) {
+      const batches = (function* () {
+        for (const micro of chunks(part, learner.microbatch)) yield gatherTransitions(collected, micro, advantages);
+      })();
+      const {metrics, gradientNorm} = await learner.update(batches, part.length);
+      for (const [name, value] of Object.entries({...metrics, gradientNorm})) means[name] = (means[name] ?? 0) + value / count;
+    }
+  }
+
+  // metrics
+  return {
+    iteration,
+    memory: tracked.tracker as unknown as TrainState['memory'],
+    metrics: {
+      ...Object.fromEntries(Object.entries(means).map(([name, value]) => [`policy/${name}`, value])),
+      'policy/advantageAbs': limited.reduce((sum, x) => sum + Math.abs(x), 0) / limited.length,
+    },
+  };
+}
+
+/** A random share of each trajectory's steps, all in random order. */
+function drawSteps(refs: readonly TransitionRef[], fraction: number, {seed, iteration, epoch}: {seed: number; iteration: number; epoch: number}): TransitionRef[] {
+  const shuffled = Array.from(permutation({seed, purpose: 'ddpoSteps', iteration, sample: epoch}, refs.length), (i) => refs[i]);
+  if (fraction === 1) return shuffled;
+  const stepsOf = new Map<string, number>();
+  for (const {batch, row} of refs) stepsOf.set(`${batch}/${row}`, (stepsOf.get(`${batch}/${row}`) ?? 0) + 1);
+  const taken = new Map<string, number>();
+  return shuffled.filter(({batch, row}) => {
+    const key = `${batch}/${row}`;
+    const n = (taken.get(key) ?? 0) + 1;
+    taken.set(key, n);
+    return n <= Math.max(1, Math.floor(stepsOf.get(key)! * fraction));
+  });
+}
+
+/** DDPO as it is registered. */
+export const ddpo: Algorithm<typeof options.shape> = {
+  name: 'ddpo',
+  summary: 'clipped policy gradient over denoising steps, with per-prompt statistics (Black et al. 2024)',
+  options,
+  needs: {differentiableReward: false},
+  configure: (o) => ({
+    loss: lossOf(o),
+    scalars: {clipRange: o.clipRange},
+    sharedStart: o.sharedStart,
+    ...(o.windowSize > 0 && {window: randomWindow(o.windowSize)}),
+    initialMemory: promptTracker(o.bufferSize, o.minCount) as unknown as TrainState['memory'],
+    optimizer: {
+      learningRate: o.learningRate,
+      beta1: o.adamBeta1,
+      beta2: o.adamBeta2,
+      weightDecay: o.weightDecay,
+      maxGradientNorm: o.maxGradNorm,
+      averageDecay: o.emaDecay,
+    },
+    learn: (scored$: Observable<Scored>, state, context) => from(lastValueFrom(scored$.pipe(toArray())).then((all) => learnFrom(all, state, context, o))),
+  }),
+};
+
+/** A window of `size` steps at a random place of the trajectory, anew for each batch of prompts; never the last step. */
+const randomWindow = (size: number) => (iteration: number, batch: number, steps: number, seed: number): {start: number; size: number} => {
+  const places = Math.max(1, steps - size);
+  const [place] = permutation({seed, purpose: 'ddpoWindow', iteration, sample: batch}, places);
+  return {start: place, size};
+};

@@ -1,0 +1,124 @@
+/**
+ * The third contract: an algorithm turns scored trajectories into a better policy.
+ *
+ * It gives its options with their defaults, its loss as a numeric function of one batch of transitions, and `learn`, which
+ * reads like the paper: collect, advantages, minibatches, updates, metrics. What all algorithms share (accumulating gradients,
+ * clipping, AdamW, averaging, residency on the device) is the `Learner` that it is given.
+ */
+import type {Scalar, Tensor} from '@tensorflow/tfjs-core';
+import type {Observable} from 'rxjs';
+import type {z} from 'zod';
+import type {Trajectories} from './rollout/generate.js';
+import type {Density} from './numeric/transition.js';
+import type {NdArray} from './tensor/ndarray.js';
+import type {Branch, Params} from './tensor/tree.js';
+
+/** Trajectories with the reward of each. */
+export interface Scored {
+  readonly trajectories: Trajectories;
+  /** `[B]`, higher is better. */
+  readonly rewards: Float32Array;
+}
+
+/** State that is not on the device: a checkpoint keeps it as JSON. */
+export type Memory = null | boolean | number | string | readonly Memory[] | {readonly [key: string]: Memory};
+
+/** What is known after an iteration. */
+export interface TrainState {
+  /** Iterations done. */
+  readonly iteration: number;
+  /** The algorithm's own memory, such as per-prompt statistics. */
+  readonly memory: Memory;
+  /** Metrics of the last iteration. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** What a loss may ask of the policy, inside the graph. */
+export interface PolicyInGraph {
+  /** Predicted clean latent of the trained policy, differentiable: of `latent`, `time`, `scale` and `text` of a batch. */
+  predict(batch: Branch<Tensor>): Tensor;
+  /** The same of the policy that training began with; no gradient. */
+  predictReference(batch: Branch<Tensor>): Tensor;
+  /** How a step of the run's sampler is scored. */
+  readonly density: Density;
+}
+
+/** A loss and the scalars to report: sums over the batch, which the learner divides by the transitions of the update. */
+export interface LossSums {
+  readonly loss: Scalar;
+  readonly metrics: Readonly<Record<string, Scalar>>;
+}
+
+/** The loss of one batch of transitions `[n, …]` as a numeric function. */
+export type LossFunction = (policy: PolicyInGraph, batch: Branch<Tensor>, scalars: Branch<Tensor>) => LossSums;
+
+/** What an optimizer update yields. */
+export interface UpdateReport {
+  /** Means over the update's transitions of what the loss reports, and `loss` itself. */
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly gradientNorm: number;
+}
+
+/** One microbatch: transitions `[n, …]` as arrays. */
+export type TransitionBatch = Params;
+
+/** Does the updates. One for a run; the parameters stay on the device. */
+export interface Learner {
+  /**
+   * One optimizer update on the mean loss of all given transitions, in microbatches of the device's size.
+   *
+   * @param batches made when they are needed, so that only one is in memory.
+   * @param transitions how many there are in all.
+   * @throws NonFiniteError if a loss or the gradient is not finite; the policy is then as before.
+   */
+  update(batches: Iterable<TransitionBatch>, transitions: number): Promise<UpdateReport>;
+  /** Evaluates the loss without updating: what the parity guard uses. */
+  evaluate(batch: TransitionBatch): Promise<Readonly<Record<string, NdArray>>>;
+  /** Transitions of one microbatch. */
+  readonly microbatch: number;
+}
+
+/** What is fixed for a run, as `learn` sees it. */
+export interface LearnContext {
+  readonly learner: Learner;
+  readonly seed: number;
+}
+
+/** An algorithm with its options chosen. */
+export interface ConfiguredAlgorithm {
+  readonly loss: LossFunction;
+  /** Scalars of `loss` that are inputs of the graph, by name. */
+  readonly scalars: Readonly<Record<string, number>>;
+  /** Which steps of a rollout are stochastic: all, or a window of it, per iteration and batch of prompts. */
+  readonly window?: (iteration: number, batch: number, steps: number, seed: number) => {readonly start: number; readonly size: number};
+  /** Whether the samples of a prompt start from the same noise. */
+  readonly sharedStart: boolean;
+  /** The state before the first iteration. */
+  readonly initialMemory: Memory;
+  /** Consumes one iteration's scored trajectories and emits the state after it. */
+  learn(scored$: Observable<Scored>, state: TrainState, context: LearnContext): Observable<TrainState>;
+  /** Optimizer settings of the learner. */
+  readonly optimizer: OptimizerOptions;
+}
+
+/** Settings of the optimizer that all algorithms share. */
+export interface OptimizerOptions {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly weightDecay: number;
+  readonly maxGradientNorm: number;
+  readonly averageDecay: number;
+}
+
+/** An algorithm as it is registered. */
+export interface Algorithm<Shape extends z.ZodRawShape = z.ZodRawShape> {
+  readonly name: string;
+  /** One line for listings. */
+  readonly summary: string;
+  /** Options with documented defaults. */
+  readonly options: z.ZodObject<Shape>;
+  /** Checked before the first rollout, by name. */
+  readonly needs: {readonly differentiableReward: boolean};
+  configure(options: z.output<z.ZodObject<Shape>>): ConfiguredAlgorithm;
+}

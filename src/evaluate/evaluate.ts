@@ -1,0 +1,85 @@
+/**
+ * Held-out evaluation: the deterministic sampler, prompts that are never trained on, and noise of its own that is the same
+ * before and after, so that differences are paired.
+ */
+import type {ResidentTree} from '../engine/device.js';
+import type {Judge, Judgement, Prompt} from '../environment.js';
+import {NonFiniteError} from '../errors.js';
+import {odeTable} from '../numeric/samplers/named.js';
+import type {Reward} from '../reward.js';
+import type {Generator} from '../rollout/generate.js';
+import {concatRows, type NdArray} from '../tensor/ndarray.js';
+import {bootstrap, type Interval} from './bootstrap.js';
+
+/** What to evaluate on. */
+export interface Suite {
+  /** `split/count`. */
+  readonly name: string;
+  readonly prompts: readonly Prompt[];
+  /** Sampling steps. */
+  readonly steps: number;
+  readonly seed: number;
+}
+
+/** Scores of every prompt of a suite. */
+export interface SuiteScores {
+  readonly videos: NdArray<'float32'>;
+  /** The optimised reward of each prompt. */
+  readonly rewards: Float32Array;
+  /** The judge's word on each, if the world has a judge. */
+  readonly judgements: readonly Judgement[] | undefined;
+}
+
+/** Clips that are generated at once. */
+const BATCH = 32;
+
+/** Generates and scores a suite. */
+export async function evaluateSuite(generate: Generator, policy: ResidentTree, suite: Suite, reward: Reward, judge: Judge | undefined): Promise<SuiteScores> {
+  const videos: NdArray<'float32'>[] = [];
+  const rewards = new Float32Array(suite.prompts.length);
+  const judgements: Judgement[] = [];
+  for (let first = 0; first < suite.prompts.length; first += BATCH) {
+    const prompts = suite.prompts.slice(first, first + BATCH);
+    const request = {prompts, samples: 1, table: odeTable(suite.steps), seed: suite.seed, iteration: 0, purpose: 'evaluation', sharedStart: false};
+    const made = (await generate(policy, request)).videos;
+    videos.push(made);
+    rewards.set(await reward.score(made, prompts), first);
+    if (judge) judgements.push(...(await judge.judge(made, prompts)));
+  }
+  const bad = rewards.findIndex((r) => !Number.isFinite(r));
+  if (bad >= 0) throw new NonFiniteError(`reward "${reward.name}" is ${rewards[bad]} for prompt "${suite.prompts[bad].text}".`);
+  return {videos: concatRows(videos), rewards, judgements: judge && judgements};
+}
+
+/** How a suite changed: the optimised reward, and the judge's totals. */
+export interface Comparison {
+  readonly metric: string;
+  readonly before: number;
+  readonly after: number;
+  readonly difference: Interval;
+}
+
+const meanOf = (values: ArrayLike<number>, indices: ArrayLike<number>): number => {
+  let sum = 0;
+  for (let i = 0; i < indices.length; i++) sum += values[indices[i]];
+  return sum / indices.length;
+};
+
+/** Paired comparison of two evaluations of one suite, with 95 % bootstrap intervals over prompts. */
+export function compare(before: SuiteScores, after: SuiteScores, judge: Judge | undefined, seed: number): Comparison[] {
+  const n = before.rewards.length;
+  const all = Array.from({length: n}, (_, i) => i);
+  const of = (metric: string, value: (scores: SuiteScores, indices: ArrayLike<number>) => number): Comparison => ({
+    metric,
+    before: value(before, all),
+    after: value(after, all),
+    difference: bootstrap(n, (indices) => value(after, indices) - value(before, indices), seed),
+  });
+  const comparisons = [of('reward/mean', (s, indices) => meanOf(s.rewards, indices))];
+  if (judge && before.judgements && after.judgements) {
+    for (const metric of ['total', 'quality', 'semantic', 'strict']) {
+      comparisons.push(of(`judge/${metric}`, (s, indices) => judge.aggregate(Array.from(indices, (i) => s.judgements![i]))[metric] ?? NaN));
+    }
+  }
+  return comparisons;
+}

@@ -1,0 +1,188 @@
+/**
+ * What every algorithm shares: accumulate the gradient of its loss over microbatches, clip it, step with AdamW, average the
+ * weights. Parameters, moments and gradient stay on the device; only transitions go in and a few numbers come out.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import '../autograd/index.js';
+import type {LossFunction, Learner, OptimizerOptions, PolicyInGraph, TransitionBatch, UpdateReport} from '../algorithm.js';
+import type {Device, Resident, ResidentTree} from '../engine/device.js';
+import type {Environment} from '../environment.js';
+import {NonFiniteError} from '../errors.js';
+import {adamCorrections, adamw} from '../numeric/optim/adamw.js';
+import {clipByGlobalNorm} from '../numeric/optim/clip.js';
+import {ema, emaDecayAt} from '../numeric/optim/ema.js';
+import type {Density} from '../numeric/transition.js';
+import {predict} from '../rollout/predict.js';
+import {packedPolicy, policyTensors, unpackedPolicy, type PolicyPacking} from '../rollout/residentPolicy.js';
+import {float32, zeros, type NdArray} from '../tensor/ndarray.js';
+import {mapTree, type Branch, type Params} from '../tensor/tree.js';
+
+const EPSILON = 1e-8;
+
+/** What a learner is made of. */
+export interface LearnerParts {
+  readonly environment: Environment;
+  readonly device: Device;
+  readonly layout: PolicyPacking;
+  readonly loss: LossFunction;
+  readonly scalars: Readonly<Record<string, number>>;
+  readonly optimizer: OptimizerOptions;
+  readonly density: Density;
+  readonly guidanceScale: number;
+  readonly microbatch: number;
+  /** The parameters that training began with. */
+  readonly reference: Params;
+}
+
+/** A learner's state as arrays: a checkpoint. */
+export interface LearnerSnapshot {
+  readonly arrays: Params;
+  readonly updates: number;
+}
+
+/** A learner with what the frame needs besides: policies to roll out, checkpoints. */
+export interface ResidentLearner extends Learner {
+  /** The policy being trained, as the generator takes it. */
+  readonly policy: ResidentTree;
+  /** The averaged policy, for evaluations. */
+  readonly averaged: ResidentTree;
+  /** The policy that training began with. */
+  readonly reference: ResidentTree;
+  /** Optimizer updates done. */
+  readonly updates: number;
+  snapshot(): Promise<LearnerSnapshot>;
+  /** Parameters of the averaged policy. */
+  averagedParams(): Promise<Params>;
+  close(): Promise<void>;
+}
+
+const scalar = (x: number): NdArray<'float32'> => float32([x], []);
+const number = (a: unknown): number => (a as NdArray).data[0];
+
+/** Builds a learner, at the beginning or where a snapshot left it. */
+export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot): Promise<ResidentLearner> {
+  const {device, environment, layout, optimizer, density, guidanceScale} = parts;
+  const size = layout.trained.size;
+  const start = packedPolicy(parts.reference, layout);
+  const arrays = from?.arrays ?? {
+    trained: start.trained,
+    average: {...start.trained, data: start.trained.data.slice()},
+    first: zeros('float32', [size]),
+    second: zeros('float32', [size]),
+  };
+  const state = await device.put(arrays);
+  const fixed = await device.put({...start, gradient: zeros('float32', [size])});
+  const [frozen, gradient, reference] = [fixed['frozen'], fixed['gradient'], fixed['trained']] as [Resident, Resident, Resident];
+  let updates = from?.updates ?? 0;
+
+  const sums = (inputs: Branch<tf.Tensor>): ((trained: tf.Tensor) => {loss: tf.Scalar; metrics: Readonly<Record<string, tf.Scalar>>}) => {
+    const given = inputs as Record<string, tf.Tensor>;
+    const predictWith = (trained: tf.Tensor, batch: Branch<tf.Tensor>): tf.Tensor => {
+      const {latent, time, scale, text} = batch as Record<string, tf.Tensor>;
+      return predict(environment.policy, policyTensors(trained, given['frozen'], layout), {latent, time, scale, text}, guidanceScale);
+    };
+    return (trained) => {
+      const policy: PolicyInGraph = {
+        density,
+        predict: (batch) => predictWith(trained, batch),
+        predictReference: (batch) => predictWith(given['reference'], batch),
+      };
+      return parts.loss(policy, inputs['batch'] as Branch<tf.Tensor>, inputs['scalars'] as Branch<tf.Tensor>);
+    };
+  };
+
+  const accumulate = device.jit('learn/accumulate', (inputs) => {
+    const {trained, gradient: before, share} = inputs as Record<string, tf.Tensor>;
+    const total = sums(inputs);
+    let metrics: Readonly<Record<string, tf.Scalar>> = {};
+    const {value, grad} = tf.valueAndGrad((p: tf.Tensor) => {
+      const found = total(p);
+      metrics = found.metrics;
+      return tf.mul(found.loss, share);
+    })(trained);
+    return {gradient: tf.add(before, grad), sums: {loss: value, ...mapTree(metrics, (m) => tf.mul(m, share))}};
+  });
+  const measure = device.jit('learn/evaluate', (inputs) => {
+    const found = sums(inputs)(inputs['trained'] as tf.Tensor);
+    return {loss: found.loss, ...found.metrics};
+  });
+  const apply = device.jit('learn/apply', (inputs) => {
+    const {trained, average, first, second} = inputs['state'] as Record<string, tf.Tensor>;
+    const s = inputs['schedule'] as Record<string, tf.Tensor>;
+    const {gradients, norm} = clipByGlobalNorm([inputs['gradient'] as tf.Tensor], s['maxGradientNorm']);
+    const next = adamw(
+      trained,
+      gradients[0],
+      {first, second},
+      {learningRate: s['learningRate'], correction1: s['correction1'], correction2: s['correction2']},
+      {...optimizer, epsilon: EPSILON},
+    );
+    return {
+      state: {trained: next.params, average: ema(average, next.params, s['averageDecay']), first: next.state.first, second: next.state.second},
+      gradient: tf.zeros([size]),
+      gradientNorm: norm,
+    };
+  });
+
+  const inputsOf = (batch: TransitionBatch): Record<string, Branch<NdArray> | Resident> => ({
+    trained: state['trained'] as Resident,
+    frozen,
+    reference,
+    batch,
+    scalars: mapTree(parts.scalars, scalar),
+  });
+  const clearGradient = async (): Promise<void> => {
+    const clear = device.jit('learn/clear', (inputs) => ({gradient: tf.zerosLike(inputs['gradient'] as tf.Tensor)}));
+    await clear({gradient}, {into: {gradient}});
+  };
+
+  return {
+    microbatch: parts.microbatch,
+    policy: {trained: state['trained'] as Resident, frozen},
+    averaged: {trained: state['average'] as Resident, frozen},
+    reference: {trained: reference, frozen},
+    get updates() {
+      return updates;
+    },
+    async update(batches, transitions): Promise<UpdateReport> {
+      const metrics: Record<string, number> = {};
+      for (const batch of batches) {
+        const {outputs, applied} = await accumulate({...inputsOf(batch), gradient, share: scalar(1 / transitions)}, {into: {gradient}, guard: ['sums.loss']});
+        if (!applied) {
+          await clearGradient();
+          throw new NonFiniteError(`update ${updates + 1}: the loss is ${number((outputs['sums'] as Params)['loss'])}; nothing was applied. Lower learningRate or noiseLevel.`);
+        }
+        for (const [name, value] of Object.entries(outputs['sums'] as Params)) metrics[name] = (metrics[name] ?? 0) + number(value);
+      }
+      const {correction1, correction2} = adamCorrections(updates + 1, {...optimizer, epsilon: EPSILON});
+      const schedule = {
+        learningRate: scalar(optimizer.learningRate),
+        correction1: scalar(correction1),
+        correction2: scalar(correction2),
+        maxGradientNorm: scalar(optimizer.maxGradientNorm),
+        averageDecay: scalar(emaDecayAt(updates, optimizer.averageDecay)),
+      };
+      const {outputs, applied} = await apply({state, gradient, schedule}, {into: {state, gradient}, guard: ['gradientNorm']});
+      const gradientNorm = number(outputs['gradientNorm']);
+      if (!applied) {
+        await clearGradient();
+        throw new NonFiniteError(`update ${updates + 1}: the gradient norm is ${gradientNorm}; nothing was applied. Lower learningRate or noiseLevel.`);
+      }
+      updates++;
+      return {metrics, gradientNorm};
+    },
+    async evaluate(batch): Promise<Readonly<Record<string, NdArray>>> {
+      return (await measure(inputsOf(batch))).outputs as Record<string, NdArray>;
+    },
+    snapshot: async () => ({arrays: await device.get(state), updates}),
+    async averagedParams(): Promise<Params> {
+      const {average} = (await device.get({average: state['average'] as Resident})) as {average: NdArray<'float32'>};
+      return unpackedPolicy({trained: average, frozen: start.frozen}, layout);
+    },
+    async close(): Promise<void> {
+      await device.free(state);
+      await device.free(fixed);
+    },
+  };
+}
+

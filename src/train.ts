@@ -1,0 +1,122 @@
+/** The sentence: prompts → rollouts → rewards → advantages → update → metrics. */
+import {from, lastValueFrom, tap, type Observable} from 'rxjs';
+import type {ConfiguredAlgorithm, Scored, TrainState} from './algorithm.js';
+import type {Environment, Prompt} from './environment.js';
+import {checkParity} from './learn/parity.js';
+import type {ResidentLearner} from './learn/learner.js';
+import type {SamplerTables} from './numeric/samplers/named.js';
+import {windowed} from './numeric/samplers/ode.js';
+import type {Reward} from './reward.js';
+import type {GenerateRequest, Generator} from './rollout/generate.js';
+import {rollout} from './stream/rollout.js';
+import {score} from './stream/score.js';
+import {permutation} from './tensor/random.js';
+
+/** Everything that a training run is made of. */
+export interface TrainParts {
+  readonly environment: Environment;
+  readonly algorithm: ConfiguredAlgorithm;
+  readonly reward: Reward;
+  readonly learner: ResidentLearner;
+  readonly generate: Generator;
+  readonly tables: SamplerTables;
+  readonly seed: number;
+  /** Prompts to draw from. */
+  readonly pool: readonly Prompt[];
+  readonly promptsPerIteration: number;
+  readonly samplesPerPrompt: number;
+  /** Prompts of one rollout batch. */
+  readonly promptsPerBatch: number;
+  /** Largest difference of a replayed log-probability that is let through, nats per element. */
+  readonly parityBound: number;
+}
+
+/** The prompts of an iteration: the pool in an order of its own for each pass over it. */
+export function promptsOf({pool, promptsPerIteration, seed}: Pick<TrainParts, 'pool' | 'promptsPerIteration' | 'seed'>, iteration: number): Prompt[] {
+  return Array.from({length: promptsPerIteration}, (_, i) => {
+    const at = iteration * promptsPerIteration + i;
+    const pass = Math.floor(at / pool.length);
+    return pool[permutation({seed, purpose: 'promptOrder', iteration: pass}, pool.length)[at % pool.length]];
+  });
+}
+
+/** The rollout batches of an iteration, each with its own window of stochastic steps. */
+export function requestsOf(parts: TrainParts, iteration: number): GenerateRequest[] {
+  const {tables, algorithm, seed, samplesPerPrompt, promptsPerBatch} = parts;
+  const prompts = promptsOf(parts, iteration);
+  const batches = Math.ceil(prompts.length / promptsPerBatch);
+  return Array.from({length: batches}, (_, batch) => {
+    const window = algorithm.window?.(iteration, batch, tables.stochastic.length, seed);
+    return {
+      prompts: prompts.slice(batch * promptsPerBatch, (batch + 1) * promptsPerBatch),
+      samples: samplesPerPrompt,
+      table: window ? windowed(tables.stochastic, tables.deterministic, window.start, window.size) : tables.stochastic,
+      seed,
+      iteration,
+      purpose: 'rollout',
+      sharedStart: algorithm.sharedStart,
+    };
+  });
+}
+
+async function* iterate(parts: TrainParts, start: TrainState): AsyncGenerator<TrainState> {
+  const {reward, algorithm, learner, generate, seed} = parts;
+  let state = start;
+  for (;;) {
+    const began = performance.now();
+    const seen: Scored[] = [];
+    const scored$ = from(requestsOf(parts, state.iteration)).pipe(
+      rollout(generate, learner.policy),
+      score(reward, 2),
+      tap((s) => seen.push(s)),
+    );
+    const collected = await collect(scored$);
+    const rolledOut = performance.now();
+    const gap = await checkParity(learner, collected[0], parts.parityBound);
+    state = await lastValueFrom(algorithm.learn(from(collected), state, {learner, seed}));
+    const done = performance.now();
+    const rewards = Float64Array.from(seen.flatMap((s) => Array.from(s.rewards)));
+    state = {
+      ...state,
+      metrics: {
+        'reward/mean': mean(rewards),
+        'reward/std': deviation(rewards),
+        'reward/min': Math.min(...rewards),
+        'reward/max': Math.max(...rewards),
+        'reward/groupStd': mean(groupDeviations(seen)),
+        ...state.metrics,
+        'policy/ratioGap': gap,
+        'time/rolloutSeconds': (rolledOut - began) / 1000,
+        'time/updateSeconds': (done - rolledOut) / 1000,
+      },
+    };
+    yield state;
+  }
+}
+
+const collect = async (scored$: Observable<Scored>): Promise<Scored[]> => {
+  const all: Scored[] = [];
+  await lastValueFrom(scored$.pipe(tap((s) => all.push(s))));
+  return all;
+};
+
+const mean = (values: ArrayLike<number>): number => Array.from(values).reduce((s, x) => s + x, 0) / values.length;
+
+function deviation(values: ArrayLike<number>): number {
+  const m = mean(values);
+  return Math.sqrt(mean(Array.from(values, (x) => (x - m) ** 2)));
+}
+
+function groupDeviations(scored: readonly Scored[]): number[] {
+  const groups = new Map<string, number[]>();
+  for (const {trajectories, rewards} of scored) {
+    trajectories.prompts.forEach((p, i) => groups.set(p.id, [...(groups.get(p.id) ?? []), rewards[i]]));
+  }
+  return [...groups.values()].map(deviation);
+}
+
+/**
+ * Emits the state after every iteration, without end: take as many as the budget allows. Unsubscribing stops after the iteration
+ * under way. An on-policy run must be pulled: no rollout starts before the update that it depends on.
+ */
+export const train = (parts: TrainParts, start: TrainState): Observable<TrainState> => from(iterate(parts, start));
