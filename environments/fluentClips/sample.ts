@@ -18,7 +18,11 @@ const layouts: Readonly<Record<Relation, {axis: 'x' | 'y'; side: -1 | 1}>> = {
 
 const axisOf: Partial<Record<Motion, 'x' | 'y'>> = {left: 'x', right: 'x', up: 'y', down: 'y'};
 
-/** One clip of a preset, of one object or of two. White never comes at night (it looks like the lamps), nor a cat of natural colour in the desert. */
+/**
+ * One clip of a preset, of one object or of two.
+ *
+ * What could not be seen never comes: white at night (it looks like the lamps), a cat of natural colour in the desert.
+ */
 export function sampleSpec(preset: Preset, draw: Draw, frequencies: Frequencies, two: boolean): ClipSpec {
   const choose = <T>(values: readonly T[], name: string, counter = 0): T =>
     (frequencies === 'zipf' ? pickZipf : pick)(values, draw(name, counter));

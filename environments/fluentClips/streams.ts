@@ -59,6 +59,18 @@ function specWhere(
 export const specOf = (preset: Preset, stream: ClipStream, index: number): {spec: ClipSpec; draw: Draw} =>
   specWhere(preset, `clips/${stream}`, index, clipStreams[stream].frequencies, (spec) => !isClipHeldOut(spec));
 
+/** The caption of a clip, with the mistakes of its stream. */
+function captionOf(preset: Preset, stream: ClipStream, spec: ClipSpec, draw: Draw): string {
+  const facts = promise(spec, draw);
+  return phrase(clipStreams[stream].captionNoise ? misreport(preset, facts, draw) : facts, draw);
+}
+
+/** The caption of clip `index` of a stream. */
+export function textOf(preset: Preset, stream: ClipStream, index: number): string {
+  const {spec, draw} = specOf(preset, stream, index);
+  return captionOf(preset, stream, spec, draw);
+}
+
 /** One captioned clip of a stream. */
 export interface CaptionedClip {
   readonly text: string;
@@ -76,11 +88,9 @@ export const stillFrames = 2;
  */
 export function clipOf(preset: Preset, stream: ClipStream, index: number, still: boolean): CaptionedClip {
   const {spec, draw} = specOf(preset, stream, index);
-  const kind = clipStreams[stream];
   const pixels = render(preset, spec);
-  if (draw('flawed') < kind.flawShare) corrupt(preset, spec, pixels, pick(flaws, draw('flaw')), draw);
-  const facts = promise(spec, draw);
-  const text = phrase(kind.captionNoise ? misreport(preset, facts, draw) : facts, draw);
+  if (draw('flawed') < clipStreams[stream].flawShare) corrupt(preset, spec, pixels, pick(flaws, draw('flaw')), draw);
+  const text = captionOf(preset, stream, spec, draw);
   if (!still) return {text, pixels};
   const size = (pixels.length / preset.frames) * stillFrames;
   const at = Math.floor((draw('still') * preset.frames) / stillFrames) * size;
