@@ -24,7 +24,9 @@ import {
   importanceRatio,
   klDivergence,
   meanOfRows,
+  optimizerOptions,
   permutation,
+  policyGradientOptions,
   promptTracker,
   replay,
   stochasticTransitions,
@@ -39,23 +41,13 @@ import {
 } from '../src/plugin.js';
 
 const options = z.strictObject({
-  learningRate: z.number().gt(0).max(1).default(1e-4).describe('AdamW step size; > 0.'),
-  clipRange: z.number().gt(0).max(1).default(1e-4).describe('c: how far a ratio may leave 1 and still move the policy; log-probabilities are means, so 1e-5 to 1e-3.'),
-  advantageClip: z.number().gt(0).default(5).describe('Limit of |A|, in standard deviations.'),
-  innerEpochs: z.int().min(1).default(1).describe('Passes over the transitions of an iteration.'),
-  updatesPerEpoch: z.int().min(1).default(1).describe('Optimizer updates of one pass; divides its transitions evenly.'),
-  timestepFraction: z.number().gt(0).max(1).default(1).describe('Share of the stochastic steps of each trajectory that are trained, drawn anew each pass.'),
-  windowSize: z.int().min(0).default(0).describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last.'),
+  ...optimizerOptions,
+  ...policyGradientOptions,
+  windowSize: z.int().min(0).default(0).describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last; ≥ 0.'),
   sharedStart: z.boolean().default(true).describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
-  bufferSize: z.int().min(1).default(32).describe('Rewards that are remembered for each prompt.'),
-  minCount: z.int().min(1).default(8).describe('Rewards from which on a prompt is measured against its own; before, against the batch.'),
-  klCoefficient: z.number().min(0).default(0).describe('Weight of the exact KL divergence of a step to the policy that training began with, in nats per element.'),
-  anchorCoefficient: z.number().min(0).default(0).describe('Weight of mean (x̂0 − x̂0_reference)², which holds the prediction itself.'),
-  maxGradNorm: z.number().gt(0).default(1).describe('Global norm that a gradient is scaled down to.'),
-  adamBeta1: z.number().min(0).lt(1).default(0.9).describe('Decay of the first moment.'),
-  adamBeta2: z.number().min(0).lt(1).default(0.99).describe('Decay of the second moment.'),
-  weightDecay: z.number().min(0).max(1).default(0).describe('Decoupled weight decay.'),
-  emaDecay: z.number().min(0).lt(1).default(0.9).describe('Decay of the averaged weights, which are evaluated and saved; 0: no averaging.'),
+  bufferSize: z.int().min(1).default(32).describe('Rewards that are remembered for each prompt; ≥ 1.'),
+  minCount: z.int().min(1).default(8).describe('Rewards from which on a prompt is measured against its own; before, against the batch; ≥ 1.'),
+  anchorCoefficient: z.number().min(0).default(0).describe('Weight of mean (x̂0 − x̂0 of the starting policy)², which holds the prediction itself; ≥ 0.'),
 });
 type Options = z.output<typeof options>;
 
@@ -93,10 +85,10 @@ async function learnFrom(collected: readonly Scored[], state: TrainState, {learn
   // minibatches and updates
   const iteration = state.iteration + 1;
   const means: Record<string, number> = {};
-  const count = o.innerEpochs * o.updatesPerEpoch;
+  const count = o.innerEpochs * o.minibatches;
   for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
     const refs = drawSteps(stochasticTransitions(collected), o.timestepFraction, {seed, iteration, epoch});
-    for (const part of chunks(refs, Math.ceil(refs.length / o.updatesPerEpoch))) {
+    for (const part of chunks(refs, Math.ceil(refs.length / o.minibatches))) {
       const batches = (function* () {
         for (const micro of chunks(part, learner.microbatch)) yield gatherTransitions(collected, micro, advantages);
       })();
@@ -136,6 +128,11 @@ export const ddpo: Algorithm<typeof options.shape> = {
   name: 'ddpo',
   summary: 'clipped policy gradient over denoising steps, with per-prompt statistics (Black et al. 2024)',
   options,
+  defaults: {promptsPerIteration: 8, samplesPerPrompt: 8, samplingSteps: 8, sampler: 'flowSde', noiseLevel: 0.7, minutes: 5},
+  idle: (config) =>
+    Number(config['innerEpochs']) * Number(config['minibatches']) === 1
+      ? [{key: 'clipRange', reason: 'with one update an iteration every ratio is 1; raise innerEpochs or minibatches'}]
+      : [],
   needs: {differentiableReward: false},
   configure: (o) => ({
     loss: lossOf(o),
@@ -143,6 +140,7 @@ export const ddpo: Algorithm<typeof options.shape> = {
     sharedStart: o.sharedStart,
     ...(o.windowSize > 0 && {window: randomWindow(o.windowSize)}),
     initialMemory: promptTracker(o.bufferSize, o.minCount) as unknown as TrainState['memory'],
+    work: {stepShare: o.timestepFraction * o.innerEpochs, updatesPerIteration: o.innerEpochs * o.minibatches},
     optimizer: {
       learningRate: o.learningRate,
       beta1: o.adamBeta1,

@@ -9,6 +9,7 @@ import type {Scalar, Tensor} from '@tensorflow/tfjs-core';
 import type {Observable} from 'rxjs';
 import type {z} from 'zod';
 import type {Trajectories} from './rollout/generate.js';
+import type {RunConfig} from './run/runSchema.js';
 import type {Density} from './numeric/transition.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
@@ -95,6 +96,8 @@ export interface ConfiguredAlgorithm {
   readonly sharedStart: boolean;
   /** The state before the first iteration. */
   readonly initialMemory: Memory;
+  /** Share of a trajectory's stochastic steps that one pass learns from, and optimizer updates of an iteration: for estimates. */
+  readonly work: {readonly stepShare: number; readonly updatesPerIteration: number};
   /** Consumes one iteration's scored trajectories and emits the state after it. */
   learn(scored$: Observable<Scored>, state: TrainState, context: LearnContext): Observable<TrainState>;
   /** Optimizer settings of the learner. */
@@ -118,6 +121,10 @@ export interface Algorithm<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly summary: string;
   /** Options with documented defaults. */
   readonly options: z.ZodObject<Shape>;
+  /** What it wants of the settings that every run has, such as `samplingSteps`, where nobody says otherwise. */
+  readonly defaults: Partial<RunConfig>;
+  /** Settings that change nothing in such a run, and why; to give one of them is an error. */
+  idle?(config: Readonly<Record<string, unknown>>): readonly {readonly key: string; readonly reason: string}[];
   /** Checked before the first rollout, by name. */
   readonly needs: {readonly differentiableReward: boolean};
   configure(options: z.output<z.ZodObject<Shape>>): ConfiguredAlgorithm;

@@ -104,3 +104,13 @@ export interface Environment {
   /** Clips to pre-train on, if the world makes its own. `stream` separates training from validation clips. */
   openClips?(stream: 'train' | 'validation', threads: number): ClipSource;
 }
+
+/** A world as it is registered: opened once a run, at one of its sizes. */
+export interface EnvironmentModule {
+  readonly name: string;
+  /** One line for listings. */
+  readonly summary: string;
+  readonly presets: readonly string[];
+  /** @throws ConfigError naming the presets, if `preset` is none of them. */
+  open(preset: string): Environment;
+}

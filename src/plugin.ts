@@ -2,7 +2,7 @@
 import './autograd/index.js';
 export {ConfigError, ShapeError} from './errors.js';
 export {ndarray, rows, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
-export type {ClipSource, Environment, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
 export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
 export {textPolicy, type TextPolicyConfig} from './models/textPolicy.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';
@@ -14,4 +14,5 @@ export {klDivergence} from './numeric/gaussian.js';
 export {meanOfRows} from './numeric/rows.js';
 export {clippedSurrogate, importanceRatio} from './numeric/surrogate.js';
 export {replay} from './numeric/transition.js';
+export {optimizerOptions, policyGradientOptions} from './options.js';
 export {permutation} from './tensor/random.js';

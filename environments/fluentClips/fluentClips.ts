@@ -2,11 +2,11 @@
  * Fluent clips: captioned clips drawn from a seed, small enough to train on a laptop, with a judge that solves for the truth.
  * docs/world.md tells what can be in a clip, how the splits are made and what the judge measures.
  */
-import {textPolicy, type Environment, type NdArray} from '../../src/plugin.js';
+import {textPolicy, type Environment, type EnvironmentModule, type NdArray} from '../../src/plugin.js';
 import {tokenizerOf, vocabularyOf} from './caption.js';
 import {openClips} from './clips.js';
 import {openJudge} from './judge/judge.js';
-import {presetNamed, type Preset} from './spec.js';
+import {presetNamed, presets, type Preset} from './spec.js';
 import {promptsOf, promptSplits} from './streams.js';
 
 /** Width, depth and heads of the policy of each preset. */
@@ -33,13 +33,24 @@ export function fluentClips(presetName: string): Environment {
     splits: promptSplits,
     prompts: (split, count) => promptsOf(preset, split, count),
     ...policyOf(preset),
-    weights: undefined,
+    weights: preset.name === 'mini' ? miniWeights() : undefined,
     // Pixels are the latent: at 24×24 a patch of 96 numbers is already what a decoder would start from.
     decode: (latents) => clamp(latents),
     openJudge: (threads) => openJudge(preset, threads),
     openClips: (stream, threads) => openClips(preset, stream, threads),
   };
 }
+
+/** `assets/` lies at the root of the package: two folders up from source, three from `dist/`. */
+const miniWeights = (): URL => new URL(`${import.meta.url.includes('/dist/') ? '../../../' : '../../'}assets/fluentClips-mini-policy.safetensors`, import.meta.url);
+
+/** The world as it is registered. */
+export const fluentClipsModule: EnvironmentModule = {
+  name: 'fluentClips',
+  summary: 'captioned clips of emoji in simple scenes, with a judge that solves for the truth',
+  presets: Object.keys(presets),
+  open: fluentClips,
+};
 
 function policyOf(preset: Preset): ReturnType<typeof textPolicy> {
   const {side, frames, textLength} = preset;

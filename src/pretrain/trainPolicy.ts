@@ -1,7 +1,7 @@
 /** Pre-trains a policy on a world's own clips, one update after another, and yields its state to whoever writes it down. */
 import type {ClipSource, Environment} from '../environment.js';
 import type {Device, ResidentTree} from '../engine/device.js';
-import {NonFiniteError} from '../errors.js';
+import {ConfigError, NonFiniteError} from '../errors.js';
 import {adamCorrections} from '../numeric/optim/adamw.js';
 import {float32, ndarray, sizeOf, type NdArray} from '../tensor/ndarray.js';
 import {normals, uniforms} from '../tensor/random.js';
@@ -51,7 +51,7 @@ const scalar = (x: number): NdArray<'float32'> => float32([x], []);
 
 /** Builds a trainer; clips are rendered by `threads` worker threads while the device computes. */
 export async function openPolicyTrainer(environment: Environment, device: Device, plan: PretrainPlan, start: TrainerStart, threads: number): Promise<PolicyTrainer> {
-  if (!environment.openClips) throw new NonFiniteError(`pretrain: environment "${environment.name}" makes no clips of its own.`);
+  if (!environment.openClips) throw new ConfigError(`pretrain: environment "${environment.name}" makes no clips of its own.`);
   const {policy} = environment;
   const fresh = environment.initialise(start.seed);
   const layout = policyLayout(fresh);

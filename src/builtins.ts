@@ -1,0 +1,18 @@
+/** Registers what ships with rlft; the only file of `src/` that imports the three plug-in folders. */
+import {ddpo} from '../algorithms/ddpo.js';
+import {fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
+import {brightness} from '../rewards/brightness.js';
+import {judge} from '../rewards/judge.js';
+import type {Algorithm} from './algorithm.js';
+import type {EnvironmentModule} from './environment.js';
+import {registry} from './registry.js';
+import type {RewardModule} from './reward.js';
+
+/** The optimizers, by the word after `rlft run`. */
+export const algorithms = registry<Algorithm>('algorithm', [ddpo as unknown as Algorithm]);
+
+/** The rewards, by the names that expressions use. */
+export const rewards = registry<RewardModule>('reward', [judge, brightness]);
+
+/** The worlds. */
+export const environments = registry<EnvironmentModule>('environment', [fluentClipsModule]);

@@ -1,0 +1,113 @@
+/** `rlft pretrain`: train a world's base policy from nothing. */
+import {writeFile} from 'node:fs/promises';
+import {z} from 'zod';
+import {environments} from '../builtins.js';
+import {openDevice} from '../engine/devices.js';
+import {ConfigError} from '../errors.js';
+import {peerNames} from '../options.js';
+import {pretrain, type PretrainEvent} from '../pretrain/pretrain.js';
+import {renderConfig, resolveConfig} from '../run/config.js';
+import {claimRunFolder, createRunFolder, openRunFolder} from '../run/runFolder.js';
+import {runInfo, writeRunInfo} from '../run/runInfo.js';
+import type {CommandBody} from './command.js';
+import {configFlags, configSources, otherFlagNames} from './configFlags.js';
+import {progressLine, type ProgressLine} from './progress.js';
+
+const schema = z.strictObject({
+  environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
+  preset: z.string().min(1).default('mini').describe('Which size of the world and of its policy.'),
+  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Initial weights and noise are drawn from it; 0 to 4294967295.'),
+  device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
+  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
+  stills: z.int().min(0).default(100_000).describe('Stills of the first stage; ≥ 0.'),
+  clips: z.int().min(1).default(110_000).describe('Clips of the second stage; ≥ 1.'),
+  stillBatch: z.int().min(1).default(64).describe('Stills of one update; ≥ 1.'),
+  clipBatch: z.int().min(1).default(32).describe('Clips of one update; ≥ 1.'),
+  muonRate: z.number().positive().default(0.02).describe('Peak learning rate of the matrices inside the blocks (Muon); > 0.'),
+  adamRate: z.number().positive().default(1.5e-3).describe('Peak learning rate of everything else (AdamW); > 0.'),
+  emaDecay: z.number().min(0).lt(1).default(0.999).describe('Limit of the decay of the averaged weights, which are saved; in [0, 1).'),
+  captionDrop: z.number().min(0).lt(1).default(0.1).describe('Share of captions withheld, for guidance; in [0, 1).'),
+  every: z.int().min(1).default(10_000).describe('Clips between saved weights, their judgement and their sheet; ≥ 1.'),
+  prompts: z.int().min(0).default(200).describe('Held-out prompts that the judge measures; 0: none.'),
+});
+
+/** Updates between plain lines: a line for each of thousands would hide everything else. */
+const LINE_EVERY = 50;
+
+function narrator(line: ProgressLine): (event: PretrainEvent) => void {
+  return (event) => {
+    switch (event.kind) {
+      case 'started':
+        line.note(`${event.totalUpdates} updates, ${event.updates} done; folder: ${event.folder}`);
+        break;
+      case 'update': {
+        const {updates, stills, clips, loss} = event.progress;
+        if (updates % LINE_EVERY === 0) line.update({label: `update ${updates}`, fraction: event.fraction, values: {stills, clips, loss}});
+        break;
+      }
+      case 'measured': {
+        line.note(`${event.clips} clips: held-out error at t = .3, .6, .8, .95: ${event.heldOut.map((e) => e.toFixed(5)).join(' ')}; ${event.weights}`);
+        if (event.gates) {
+          const scores = Object.entries(event.gates.scores).map(([name, score]) => `${name} ${score.toFixed(3)}`);
+          line.note(`  ${scores.join(', ')}; gates missed: ${event.gates.missed.join(', ') || 'none'}`);
+        }
+        break;
+      }
+      case 'ended':
+        line.end();
+        line.note(event.interrupted ? `saved after update ${event.updates}; go on with --resume` : `done after ${event.updates} updates`);
+    }
+  };
+}
+
+/** The command. */
+export const body: CommandBody = {
+  options: () => ({
+    ...configFlags(schema),
+    'output-dir': {type: 'string', requiresArg: true, describe: 'Folder of the run; default runs/pretrain-<n>'},
+    force: {type: 'boolean', describe: 'Replace the run that is in the folder'},
+    resume: {type: 'string', requiresArg: true, describe: 'Go on with the run in this folder, with its settings'},
+  }),
+  otherNames: otherFlagNames,
+  examples: [['rlft pretrain --output-dir runs/mini', 'the policy that ships: about half an hour on two free cores']],
+  async run(argv, io, args) {
+    const resumed = argv['resume'] as string | undefined;
+    const output = argv['output-dir'] as string | undefined;
+    const given = await configSources(argv, schema);
+    if (resumed !== undefined && (output !== undefined || argv['force'] === true || Object.keys(given.flags ?? {}).length > 0 || given.file)) {
+      throw new ConfigError('--resume goes on in its own folder with its own settings; leave all other flags out.');
+    }
+    const sources = resumed === undefined ? given : await configSources({config: (await openRunFolder(resumed)).config}, schema);
+    const config = resolveConfig(schema, sources, peerNames).value;
+    if (argv['print-config'] === true) {
+      io.stdout.write(renderConfig(schema, config));
+      return;
+    }
+    const environment = environments.get(config.environment).open(config.preset);
+    if (!environment.openClips) throw new ConfigError(`pretrain: ${environment.name} makes no clips of its own to train on.`);
+    const folder =
+      resumed !== undefined ? await openRunFolder(resumed) : output === undefined ? await claimRunFolder('runs', 'pretrain') : await createRunFolder(output, {force: argv['force'] === true});
+    if (resumed === undefined) {
+      await writeFile(folder.config, renderConfig(schema, config));
+      await writeRunInfo(folder.info, await runInfo(['pretrain', ...args], config.seed, []));
+    }
+    const device = await openDevice(config.device, config.threads === 0 ? {} : {threads: config.threads});
+    const {stills, clips, stillBatch, clipBatch, muonRate, adamRate, emaDecay, captionDrop} = config;
+    try {
+      await pretrain({
+        environment,
+        device,
+        plan: {stills, clips, stillBatch, clipBatch, muonRate, adamRate, averageDecay: emaDecay, captionDrop},
+        seed: config.seed,
+        folder,
+        resume: resumed !== undefined,
+        every: config.every,
+        prompts: config.prompts,
+        signal: io.signal,
+        report: narrator(progressLine(io.stderr, () => performance.now() / 1000)),
+      });
+    } finally {
+      await device.close();
+    }
+  },
+};

@@ -1,0 +1,153 @@
+/** `rlft run <algorithm>`: fine-tune a policy. Parsing and printing; the work is `src/tune/`. */
+import {writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {algorithms, environments, rewards} from '../builtins.js';
+import {ConfigError} from '../errors.js';
+import type {Comparison} from '../evaluate/evaluate.js';
+import {renderConfig, resolveConfig} from '../run/config.js';
+import {peerNames} from '../options.js';
+import {claimRunFolder, createRunFolder, openRunFolder, type RunFolder} from '../run/runFolder.js';
+import type {Estimate, Geometry, TuneEvent} from '../tune/events.js';
+import {runTuning} from '../tune/open.js';
+import {refuseIdle, tuneSchema} from '../tune/schema.js';
+import {printJson, type CommandBody, type Io} from './command.js';
+import {configFlags, configSources, otherFlagNames} from './configFlags.js';
+import {duration, progressLine, shortNumber, type ProgressLine} from './progress.js';
+
+const seconds = (): number => performance.now() / 1000;
+const signed = (x: number): string => `${x >= 0 ? '+' : '-'}${Math.abs(x).toFixed(3)}`;
+
+function geometryLines(g: Geometry, device: string): string[] {
+  return [
+    `${g.prompts} prompts × ${g.samplesPerPrompt} samples = ${g.clips} clips an iteration, ${g.steps} steps each, ${g.learntSteps} of them learnt from: ${g.transitions} transitions in ${g.updates} update${g.updates === 1 ? '' : 's'}`,
+    `${g.trainedParameters.toLocaleString('en')} trained parameters on ${device}; trajectories take ${(g.trajectoryBytes / 2 ** 20).toFixed(0)} MiB`,
+  ];
+}
+
+const estimateLine = (e: Estimate): string =>
+  `about ${shortNumber(Number(e.secondsPerIteration.toPrecision(2)))} s an iteration, ${e.iterations} iterations, ${(e.memoryBytes / 2 ** 30).toFixed(1)} GiB of memory`;
+
+/** `reward/mean  0.712 → 0.741  +0.029 [+0.012, +0.046]`, marked where the interval leaves 0 out. */
+function comparisonLines(comparisons: readonly Comparison[]): string[] {
+  return comparisons.map(({metric, before, after, difference: {mean, low, high}}) => {
+    const verdict = low > 0 ? 'up' : high < 0 ? 'DOWN' : 'no clear change';
+    return `  ${metric.padEnd(16)} ${before.toFixed(3)} → ${after.toFixed(3)}   ${signed(mean)} [${signed(low)}, ${signed(high)}]  ${verdict}`;
+  });
+}
+
+/** Tells a person what happens, on stderr. */
+function narrator(io: Io, line: ProgressLine, suite: () => string): (event: TuneEvent) => void {
+  return (event) => {
+    switch (event.kind) {
+      case 'geometry':
+        for (const text of geometryLines(event.geometry, event.device)) line.note(text);
+        if (event.warning !== undefined) line.note(event.warning);
+        line.note(`folder: ${event.folder}`);
+        break;
+      case 'evaluating':
+        line.note(`evaluating ${event.when} on ${event.prompts} held-out prompts …`);
+        break;
+      case 'estimate':
+        line.note(estimateLine(event.estimate));
+        break;
+      case 'resumed':
+        line.note(`going on after iteration ${event.iteration}`);
+        break;
+      case 'iteration': {
+        const {'reward/mean': reward, 'reward/groupStd': spread, 'policy/gradientNorm': norm} = event.metrics;
+        line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values: {reward, spread, norm}});
+        break;
+      }
+      case 'compared':
+        for (const text of [`held out after iteration ${event.iteration}:`, ...comparisonLines(event.comparisons)]) line.note(text);
+        break;
+      case 'ended': {
+        line.end();
+        const {status, iterations, wallSeconds} = event.summary;
+        io.stderr.write(`${status} after ${iterations} iterations and ${duration(wallSeconds)}\n`);
+        if (event.comparisons.length > 0) {
+          io.stderr.write(`held out (${suite()}), before → after, paired 95 % interval:\n${comparisonLines(event.comparisons).join('\n')}\n`);
+        }
+      }
+    }
+  };
+}
+
+async function folderOf(argv: Readonly<Record<string, unknown>>, algorithm: string): Promise<{folder: RunFolder; resume: boolean}> {
+  const [output, resumed] = [argv['output-dir'] as string | undefined, argv['resume'] as string | undefined];
+  if (resumed !== undefined) {
+    if (output !== undefined || argv['force'] === true) throw new ConfigError('--resume goes on in its own folder; leave --output-dir and --force out.');
+    return {folder: await openRunFolder(resumed), resume: true};
+  }
+  if (output === undefined) return {folder: await claimRunFolder('runs', algorithm), resume: false};
+  return {folder: await createRunFolder(output, {force: argv['force'] === true}), resume: false};
+}
+
+/** The command. */
+export const body: CommandBody = {
+  positionals: {algorithm: {type: 'string', describe: `Optimizer: ${algorithms.names.join(', ')}`, demandOption: true}},
+  options: (args) => ({
+    ...configFlags(tuneSchema(algorithms.get(algorithmIn(args))), ['algorithm']),
+    'output-dir': {type: 'string', requiresArg: true, describe: 'Folder of the run; default runs/<algorithm>-<n>'},
+    force: {type: 'boolean', describe: 'Replace the run that is in the folder'},
+    resume: {type: 'string', requiresArg: true, describe: 'Go on with the run in this folder, bit for bit'},
+    json: {type: 'boolean', describe: 'Print the summary as one JSON object on stdout'},
+  }),
+  otherNames: otherFlagNames,
+  examples: [
+    ['rlft run ddpo', 'the shipped policy, the default budget'],
+    ['rlft run ddpo --minutes 10 --seed 1', 'longer, another seed'],
+    ['rlft run ddpo --resume runs/ddpo-1', 'after a Ctrl-C, a crash or a power cut'],
+  ],
+  async run(argv, io, args) {
+    const algorithm = algorithms.get(argv['algorithm'] as string);
+    const schema = tuneSchema(algorithm);
+    const resumed = argv['resume'] as string | undefined;
+    const sources = await configSources(argv, schema);
+    const saved = resumed === undefined ? sources : await savedSources(resumed, schema, sources);
+    const resolved = resolveConfig(schema, saved, peerNames);
+    const config = resolved.value;
+    if (config.algorithm !== algorithm.name) throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
+    refuseIdle(algorithm, resolved);
+    rewards.get(config.reward);
+    environments.get(config.environment).open(config.preset);
+    if (argv['print-config'] === true) {
+      io.stdout.write(renderConfig(schema, config));
+      return;
+    }
+    const {folder, resume} = await folderOf(argv, algorithm.name);
+    if (!resume) await writeFile(folder.config, renderConfig(schema, config));
+    const line = progressLine(io.stderr, seconds);
+    const summary = await runTuning({
+      config,
+      folder,
+      resume,
+      signal: io.signal,
+      command: ['run', ...args],
+      report: narrator(io, line, () => `${config.evaluation.prompts} prompts`),
+    });
+    if (argv['json'] === true) printJson(io, summary);
+    io.stderr.write(closingLines(folder, algorithm.name, summary.status === 'interrupted').join(''));
+  },
+};
+
+/** The word that names the algorithm, wherever the flags stand; the first known algorithm where none is given, for `--help`. */
+const algorithmIn = (args: readonly string[]): string => args.find((word) => algorithms.has(word)) ?? args.find((word) => !word.startsWith('-')) ?? algorithms.names[0];
+
+/** A resumed run has the settings it was begun with; flags that contradict them are refused by the schema's own words. */
+async function savedSources(folder: string, schema: ReturnType<typeof tuneSchema>, given: Awaited<ReturnType<typeof configSources>>): ReturnType<typeof configSources> {
+  const changed = [...Object.keys(given.flags ?? {}), ...(given.set ?? [])].filter((key) => !/^(minutes|iterations)\b/.test(key));
+  if (changed.length > 0 || given.file) {
+    throw new ConfigError(`--resume goes on with the settings in ${join(folder, 'config.yaml')}; only --minutes and --iterations may be given anew, not ${changed.join(', ') || '--config'}.`);
+  }
+  const saved = await configSources({config: (await openRunFolder(folder)).config}, schema);
+  return {...saved, set: given.set ?? [], flags: given.flags ?? {}};
+}
+
+function closingLines(folder: RunFolder, algorithm: string, interrupted: boolean): string[] {
+  if (interrupted) return [`saved; go on with: rlft run ${algorithm} --resume ${folder.path}\n`];
+  return [
+    `pictures: ${join(folder.path, 'samples')}   weights: ${join(folder.path, 'policy.safetensors')}   metrics: ${folder.metrics}\n`,
+    `next: rlft sample --policy ${join(folder.path, 'policy.safetensors')} "a red car moving left in the desert"\n`,
+  ];
+}

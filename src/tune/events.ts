@@ -1,0 +1,36 @@
+/** What a fine-tuning run says while it goes: for the command line, for a notebook, for a test. */
+import type {Comparison} from '../evaluate/evaluate.js';
+import type {RunSummary} from '../run/summary.js';
+
+/** The size of the work, known before it begins. */
+export interface Geometry {
+  readonly prompts: number;
+  readonly samplesPerPrompt: number;
+  readonly clips: number;
+  readonly steps: number;
+  /** Stochastic steps of a trajectory: those that are learnt from. */
+  readonly learntSteps: number;
+  /** Transitions of one iteration that are learnt from. */
+  readonly transitions: number;
+  readonly updates: number;
+  readonly trainedParameters: number;
+  /** What is held in memory of one iteration's trajectories. */
+  readonly trajectoryBytes: number;
+}
+
+/** What the run is expected to take, once the device has been measured on the first evaluation. */
+export interface Estimate {
+  readonly secondsPerIteration: number;
+  /** Iterations that fit the budget. */
+  readonly iterations: number;
+  readonly memoryBytes: number;
+}
+
+export type TuneEvent =
+  | {readonly kind: 'geometry'; readonly geometry: Geometry; readonly folder: string; readonly device: string; readonly reward: string; readonly warning?: string}
+  | {readonly kind: 'evaluating'; readonly when: 'before' | 'during' | 'after'; readonly prompts: number}
+  | {readonly kind: 'estimate'; readonly estimate: Estimate}
+  | {readonly kind: 'resumed'; readonly iteration: number}
+  | {readonly kind: 'iteration'; readonly iteration: number; readonly metrics: Readonly<Record<string, number>>; readonly fraction: number}
+  | {readonly kind: 'compared'; readonly iteration: number; readonly comparisons: readonly Comparison[]}
+  | {readonly kind: 'ended'; readonly summary: RunSummary; readonly comparisons: readonly Comparison[]};

@@ -1,0 +1,27 @@
+/** The size of a run's work, from its configuration alone. */
+import type {ConfiguredAlgorithm} from '../algorithm.js';
+import type {SamplerTables} from '../numeric/samplers/named.js';
+import type {RunConfig} from '../run/runSchema.js';
+import type {Geometry} from './events.js';
+
+/** Counts prompts, clips, steps, transitions and updates of one iteration. */
+export function geometryOf(config: RunConfig, algorithm: ConfiguredAlgorithm, tables: SamplerTables, trainedParameters: number, latentSize: number): Geometry {
+  const {promptsPerIteration: prompts, samplesPerPrompt} = config;
+  const clips = prompts * samplesPerPrompt;
+  const steps = tables.stochastic.length;
+  const noisy = tables.stochastic.filter(({std}) => std > 0).length;
+  const window = algorithm.window?.(0, 0, steps, config.seed);
+  const learntSteps = window ? Math.min(window.size, noisy) : noisy;
+  const {stepShare, updatesPerIteration} = algorithm.work;
+  return {
+    prompts,
+    samplesPerPrompt,
+    clips,
+    steps,
+    learntSteps,
+    transitions: clips * Math.max(1, Math.floor(learntSteps * stepShare)),
+    updates: updatesPerIteration,
+    trainedParameters,
+    trajectoryBytes: clips * (steps + 1) * latentSize * 4,
+  };
+}

@@ -1,0 +1,44 @@
+/** The configuration of `rlft run <algorithm>`. */
+import type {z} from 'zod';
+import type {Algorithm} from '../algorithm.js';
+import {ConfigError} from '../errors.js';
+import type {ResolvedConfig} from '../run/config.js';
+import {runSchema, type RunConfig} from '../run/runSchema.js';
+
+/** Where a run takes place unless it is told otherwise. */
+const PLACE = {environment: 'fluentClips', preset: 'mini', reward: 'judge'} as const;
+
+/** Keys of every run, and those of the algorithm. */
+export type TuneConfig = RunConfig & Readonly<Record<string, unknown>>;
+
+/** The schema of an algorithm's runs. */
+export function tuneSchema(algorithm: Algorithm): z.ZodType<TuneConfig> {
+  return runSchema({
+    options: algorithm.options,
+    defaults: {algorithm: algorithm.name, ...PLACE, ...algorithm.defaults},
+    check: (config, complain) => {
+      if (config.samplesPerPrompt < 2) complain('samplesPerPrompt', 'wanted at least 2: a sample is measured against the others of its prompt');
+      const window = (config as Record<string, unknown>)['windowSize'];
+      if (typeof window === 'number' && window >= config.samplingSteps) {
+        complain('windowSize', `wanted fewer than the ${config.samplingSteps} samplingSteps; the last step has no noise`);
+      }
+      if (config.sampler === 'ddim' && config.noiseLevel > 1) complain('noiseLevel', 'wanted at most 1 for ddim, whose noise level is η');
+    },
+  }) as unknown as z.ZodType<TuneConfig>;
+}
+
+/** The algorithm's own options out of a whole configuration. */
+export const optionsOf = (algorithm: Algorithm, config: TuneConfig): Record<string, unknown> =>
+  Object.fromEntries(Object.keys(algorithm.options.shape).map((key) => [key, config[key]]));
+
+/**
+ * Refuses settings that somebody gave and that change nothing.
+ *
+ * @throws ConfigError naming the setting, where it was given and what would give it an effect.
+ */
+export function refuseIdle(algorithm: Algorithm, {value, origins}: ResolvedConfig<TuneConfig>): void {
+  for (const {key, reason} of algorithm.idle?.(value) ?? []) {
+    const origin = origins.get(key);
+    if (origin !== undefined) throw new ConfigError(`${origin} ${key}: has no effect in this run: ${reason}.`);
+  }
+}

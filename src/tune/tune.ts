@@ -1,0 +1,228 @@
+/**
+ * A fine-tuning run in its folder: evaluate, learn, evaluate again, and write down everything on the way, so that the run can be
+ * killed anywhere and taken up again.
+ */
+import {join} from 'node:path';
+import {lastValueFrom, takeWhile, concatMap, from} from 'rxjs';
+import type {ConfiguredAlgorithm, Memory, TrainState} from '../algorithm.js';
+import type {Environment, Judge} from '../environment.js';
+import {ConfigError} from '../errors.js';
+import {compare, evaluateSuite, type Comparison, type Suite, type SuiteScores} from '../evaluate/evaluate.js';
+import {createLearner, type LearnerSnapshot, type ResidentLearner} from '../learn/learner.js';
+import {samplerTables, type SamplerTables} from '../numeric/samplers/named.js';
+import type {Reward} from '../reward.js';
+import {createGenerator, type Generator} from '../rollout/generate.js';
+import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
+import {dropCheckpointsAfter, loadForResume, saveCheckpoint, type Json} from '../run/checkpoint.js';
+import {openMetrics} from '../run/metrics.js';
+import type {RunFolder} from '../run/runFolder.js';
+import type {RunConfig} from '../run/runSchema.js';
+import {peakMemoryBytes, writeSummary, type RunSummary} from '../run/summary.js';
+import {openEvents, type EventFile} from '../run/tensorboard.js';
+import {writeWeights} from '../run/weights.js';
+import {sizeOf} from '../tensor/ndarray.js';
+import type {Params} from '../tensor/tree.js';
+import {train, type TrainParts} from '../train.js';
+import type {Device} from '../engine/device.js';
+import {geometryOf} from './geometry.js';
+import type {TuneEvent} from './events.js';
+import {writePictures} from './pictures.js';
+
+/** Prompts that training draws from, the first ones of the split. */
+const POOL = 512;
+/** Clips of one rollout batch and transitions of one microbatch. */
+const DEVICE_BATCH = 32;
+/** Replayed log-probabilities may differ by this much, nats per element: far above float32 noise, far below any clip range. */
+const PARITY_BOUND = 1e-5;
+/** Evaluations use noise of their own, whatever the run's seed, so that runs can be compared. */
+const EVALUATION_SEED = 7;
+
+/** A run, opened: everything that has to be closed again is the caller's. */
+export interface TuneParts {
+  readonly config: RunConfig;
+  readonly folder: RunFolder;
+  readonly environment: Environment;
+  readonly algorithm: ConfiguredAlgorithm;
+  readonly reward: Reward;
+  readonly judge: Judge | undefined;
+  readonly device: Device;
+  /** The weights to start from. */
+  readonly params: Params;
+  /** Go on from the newest checkpoint instead of starting. */
+  readonly resume: boolean;
+  readonly signal: AbortSignal;
+  readonly report: (event: TuneEvent) => void;
+  /** A word of caution about the reward, printed at the start. */
+  readonly warning?: string;
+}
+
+interface Progress {
+  readonly state: TrainState;
+  readonly learnSeconds: number;
+}
+
+/** Runs it. Never rejects for want of budget or on an abort: the summary says how it ended. */
+export async function tune(parts: TuneParts): Promise<RunSummary> {
+  const {config, folder, environment, device, params, algorithm, judge, reward, report} = parts;
+  const began = performance.now();
+  const layout = packPolicyFor(environment, params);
+  const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
+  const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
+  report({kind: 'geometry', geometry, folder: folder.path, device: device.name, reward: config.reward, ...(parts.warning !== undefined && {warning: parts.warning})});
+
+  const restored = parts.resume ? await restore(folder, algorithm) : undefined;
+  const learner = await makeLearner(parts, layout, tables, restored?.learner);
+  const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
+  const start = restored?.progress ?? {state: {iteration: 0, memory: algorithm.initialMemory, metrics: {}}, learnSeconds: 0};
+  if (restored) report({kind: 'resumed', iteration: start.state.iteration});
+  const metrics = await openMetrics(folder.metrics, start.state.iteration);
+  const events = await openEvents(folder.path, {completed: start.state.iteration, now: () => Date.now() / 1000});
+  if (restored) await dropCheckpointsAfter(folder.checkpoints, start.state.iteration);
+
+  const suite: Suite = {
+    name: `heldOut/${config.evaluation.prompts}`,
+    prompts: environment.prompts('heldOut', config.evaluation.prompts),
+    steps: config.evaluation.steps,
+    seed: EVALUATION_SEED,
+  };
+  const measure = (policy: ResidentLearner['policy'], when: 'before' | 'during' | 'after'): Promise<SuiteScores> => {
+    report({kind: 'evaluating', when, prompts: suite.prompts.length});
+    return evaluateSuite(generate, policy, suite, reward, judge);
+  };
+  const summarise = (status: RunSummary['status'], iterations: number, comparisons: readonly Comparison[], reason?: string): RunSummary => {
+    const [first, ...others] = comparisons.map((c) => ({suite: suite.name, ...c}));
+    return {
+      status,
+      ...(reason !== undefined && {reason}),
+      seed: config.seed,
+      wallSeconds: (performance.now() - began) / 1000,
+      peakMemoryBytes: peakMemoryBytes(),
+      iterations,
+      evaluation: first ?? null,
+      otherEvaluations: others,
+    };
+  };
+
+  let progress: Progress = start;
+  let saved = restored ? start.state.iteration : -1;
+  const save = async (): Promise<void> => {
+    if (saved === progress.state.iteration) return;
+    await metrics.sync();
+    const {arrays, updates} = await learner.snapshot();
+    const meta: Json = {updates, memory: progress.state.memory, learnSeconds: progress.learnSeconds};
+    await saveCheckpoint(folder.checkpoints, progress.state.iteration, {state: arrays, meta}, config.checkpointKeep);
+    saved = progress.state.iteration;
+  };
+  const finish = async (summary: RunSummary, comparisons: readonly Comparison[]): Promise<RunSummary> => {
+    await writeSummary(folder.summary, summary);
+    report({kind: 'ended', summary, comparisons});
+    return summary;
+  };
+
+  try {
+    const beforeAt = performance.now();
+    const before = await measure(learner.reference, 'before');
+    const secondsPerClipStep = (performance.now() - beforeAt) / 1000 / (suite.prompts.length * suite.steps);
+    report({kind: 'estimate', estimate: estimateOf(config, geometry, secondsPerClipStep)});
+    await pictures(parts, generate, learner, events, start.state.iteration);
+
+    const parts_: TrainParts = {
+      environment,
+      algorithm,
+      reward,
+      learner,
+      generate,
+      tables,
+      seed: config.seed,
+      pool: environment.prompts('train', POOL),
+      promptsPerIteration: config.promptsPerIteration,
+      samplesPerPrompt: config.samplesPerPrompt,
+      promptsPerBatch: Math.max(1, Math.floor(DEVICE_BATCH / config.samplesPerPrompt)),
+      parityBound: PARITY_BOUND,
+    };
+    let last = performance.now();
+    const after = async (state: TrainState): Promise<void> => {
+      progress = {state, learnSeconds: progress.learnSeconds + (performance.now() - last) / 1000};
+      await metrics.append(state.iteration, state.metrics);
+      await events.scalars(state.iteration, state.metrics);
+      report({kind: 'iteration', iteration: state.iteration, metrics: state.metrics, fraction: fractionOf(config, progress)});
+      if (state.iteration % config.checkpointEvery === 0) await save();
+      if (config.sampleEvery > 0 && state.iteration % config.sampleEvery === 0) await pictures(parts, generate, learner, events, state.iteration);
+      const {every} = config.evaluation;
+      if (every > 0 && state.iteration % every === 0) {
+        report({kind: 'compared', iteration: state.iteration, comparisons: compare(before, await measure(learner.averaged, 'during'), judge, config.seed)});
+      }
+      last = performance.now();
+    };
+    if (!parts.signal.aborted && fractionOf(config, progress) < 1) {
+      await lastValueFrom(
+        train(parts_, start.state).pipe(
+          concatMap((state) => from(after(state))),
+          takeWhile(() => !parts.signal.aborted && fractionOf(config, progress) < 1),
+        ),
+        {defaultValue: undefined},
+      );
+    }
+    await save();
+    await writeWeights(join(folder.path, 'policy.safetensors'), await learner.averagedParams(), {metadata: {iterations: String(progress.state.iteration)}});
+    if (parts.signal.aborted) return await finish(summarise('interrupted', progress.state.iteration, []), []);
+    const comparisons = compare(before, await measure(learner.averaged, 'after'), judge, config.seed);
+    await pictures(parts, generate, learner, events, progress.state.iteration);
+    return await finish(summarise('done', progress.state.iteration, comparisons), comparisons);
+  } catch (error) {
+    // The last good state is worth keeping whatever went wrong; the error itself is the caller's.
+    await save().catch(() => undefined);
+    await writeSummary(folder.summary, summarise('failed', progress.state.iteration, [], error instanceof Error ? error.message : String(error))).catch(() => undefined);
+    throw error;
+  } finally {
+    await metrics.close();
+    await events.close();
+    await learner.close();
+  }
+}
+
+const fractionOf = ({iterations, minutes}: RunConfig, {state, learnSeconds}: Progress): number =>
+  Math.max(iterations === undefined ? 0 : state.iteration / iterations, minutes === undefined ? 0 : learnSeconds / (minutes * 60));
+
+function estimateOf(config: RunConfig, geometry: ReturnType<typeof geometryOf>, secondsPerClipStep: number): {secondsPerIteration: number; iterations: number; memoryBytes: number} {
+  // A backward pass costs about two forward passes, and the evaluation that was timed holds the scoring too.
+  const secondsPerIteration = secondsPerClipStep * (geometry.clips * geometry.steps + 3 * geometry.transitions);
+  const byTime = config.minutes === undefined ? Infinity : Math.max(1, Math.floor((config.minutes * 60) / secondsPerIteration));
+  return {secondsPerIteration, iterations: Math.min(config.iterations ?? Infinity, byTime), memoryBytes: peakMemoryBytes() + geometry.trajectoryBytes};
+}
+
+async function pictures(parts: TuneParts, generate: Generator, learner: ResidentLearner, events: EventFile, iteration: number): Promise<void> {
+  const {folder, environment, config} = parts;
+  await writePictures({folder, environment, generate, learner, events, iteration, steps: config.evaluation.steps, seed: EVALUATION_SEED});
+}
+
+function makeLearner(parts: TuneParts, layout: PolicyPacking, tables: SamplerTables, from_?: LearnerSnapshot): Promise<ResidentLearner> {
+  const {environment, device, algorithm, config, params} = parts;
+  return createLearner(
+    {
+      environment,
+      device,
+      layout,
+      loss: algorithm.loss,
+      scalars: algorithm.scalars,
+      optimizer: algorithm.optimizer,
+      density: tables.density,
+      guidanceScale: config.guidanceScale,
+      microbatch: DEVICE_BATCH,
+      reference: params,
+    },
+    from_,
+  );
+}
+
+async function restore(folder: RunFolder, algorithm: ConfiguredAlgorithm): Promise<{learner: LearnerSnapshot; progress: Progress}> {
+  const {state, meta, iteration} = await loadForResume(folder.checkpoints);
+  const found = meta as {updates?: unknown; memory?: unknown; learnSeconds?: unknown} | null;
+  if (typeof found?.updates !== 'number' || typeof found.learnSeconds !== 'number') {
+    throw new ConfigError(`${folder.checkpoints}: the checkpoint is not one of a fine-tuning run.`);
+  }
+  return {
+    learner: {arrays: state, updates: found.updates},
+    progress: {state: {iteration, memory: (found.memory as Memory | undefined) ?? algorithm.initialMemory, metrics: {}}, learnSeconds: found.learnSeconds},
+  };
+}
