@@ -47,17 +47,21 @@ const options = z.strictObject({
   sharedStart: z.boolean().default(true).describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
   bufferSize: z.int().min(1).default(32).describe('Rewards that are remembered for each prompt; ≥ 1.'),
   minCount: z.int().min(1).default(8).describe('Rewards from which on a prompt is measured against its own; before, against the batch; ≥ 1.'),
+  stepWeighting: z
+    .enum(['none', 'balanced'])
+    .default('none')
+    .describe('balanced: each step pulls the prediction with equal force; none: by its own density, which favours steps with little noise.'),
   anchorCoefficient: z.number().min(0).default(0).describe('Weight of mean (x̂0 − x̂0 of the starting policy)², which holds the prediction itself; ≥ 0.'),
 });
 type Options = z.output<typeof options>;
 
 const lossOf = ({klCoefficient, anchorCoefficient}: Options): LossFunction => (policy, batch, scalars) => {
-  const {latent, next, a, b, std, oldLogProb, advantage} = batch as Record<string, tf.Tensor>;
+  const {latent, next, a, b, std, oldLogProb, advantage, weight} = batch as Record<string, tf.Tensor>;
   const {clipRange} = scalars as Record<string, tf.Tensor>;
   const x0 = policy.predict(batch);
   const {logProb, mean} = replay({latent, x0, a, b, std, next}, policy.density);
   const logs = {logProb, oldLogProb};
-  const surrogate = tf.sum(clippedSurrogate(logs, advantage, clipRange));
+  const surrogate = tf.sum(tf.mul(clippedSurrogate(logs, advantage, clipRange), weight));
   const outside = tf.cast(tf.greater(tf.abs(tf.sub(importanceRatio(logs), 1)), clipRange), 'float32');
   const metrics: Record<string, tf.Scalar> = {
     approxKl: tf.mul(tf.sum(tf.squaredDifference(logProb, oldLogProb)), 0.5),
@@ -83,6 +87,7 @@ async function learnFrom(collected: readonly Scored[], state: TrainState, {learn
   const advantages = rewards.map((r) => limited.subarray(at, (at += r.length)));
 
   // minibatches and updates
+  const weight = weightOf(collected, o.stepWeighting);
   const iteration = state.iteration + 1;
   const means: Record<string, number> = {};
   const count = o.innerEpochs * o.minibatches;
@@ -90,7 +95,7 @@ async function learnFrom(collected: readonly Scored[], state: TrainState, {learn
     const refs = drawSteps(stochasticTransitions(collected), o.timestepFraction, {seed, iteration, epoch});
     for (const part of chunks(refs, Math.ceil(refs.length / o.minibatches))) {
       const batches = (function* () {
-        for (const micro of chunks(part, learner.microbatch)) yield gatherTransitions(collected, micro, advantages);
+        for (const micro of chunks(part, learner.microbatch)) yield gatherTransitions(collected, micro, advantages, weight);
       })();
       const {metrics, gradientNorm} = await learner.update(batches, part.length);
       for (const [name, value] of Object.entries({...metrics, gradientNorm})) means[name] = (means[name] ?? 0) + value / count;
@@ -105,6 +110,20 @@ async function learnFrom(collected: readonly Scored[], state: TrainState, {learn
       ...Object.fromEntries(Object.entries(means).map(([name, value]) => [`policy/${name}`, value])),
       'policy/advantageAbs': limited.reduce((sum, x) => sum + Math.abs(x), 0) / limited.length,
     },
+  };
+}
+
+/**
+ * The weight of a transition in the loss, 1 on average over a trajectory. ∂logp/∂x̂0 is b·z/(n·std): `balanced` takes out b/std,
+ * which differs tenfold between the first and the last noisy step.
+ */
+function weightOf(collected: readonly Scored[], weighting: Options['stepWeighting']): (ref: TransitionRef) => number {
+  if (weighting === 'none') return () => 1;
+  const force = ({b, std}: {readonly b: number; readonly std: number}): number => std / b;
+  return ({batch, step}) => {
+    const {table} = collected[batch].trajectories;
+    const noisy = table.filter(({std}) => std > 0);
+    return (force(table[step]) * noisy.length) / noisy.reduce((sum, row) => sum + force(row), 0);
   };
 }
 

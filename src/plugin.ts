@@ -1,7 +1,7 @@
 /** All that a plug-in may import: ours and strangers' alike. */
 import './autograd/index.js';
 export {ConfigError, ShapeError} from './errors.js';
-export {ndarray, rows, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
+export {float32, ndarray, rows, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
 export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
 export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
 export {textPolicy, type TextPolicyConfig} from './models/textPolicy.js';

@@ -19,11 +19,17 @@ export const stochasticTransitions = (scored: readonly Scored[]): TransitionRef[
   );
 
 /**
- * Gathers transitions `[n, …]`: `latent`, `next`, `text`, `time`, `scale`, `a`, `b`, `std`, `oldLogProb` and `advantage`.
+ * Gathers transitions `[n, …]`: `latent`, `next`, `text`, `time`, `scale`, `a`, `b`, `std`, `oldLogProb`, `advantage`, `weight`.
  *
  * @param advantages one for each trajectory of each batch.
+ * @param weightOf weight of a transition in the loss; 1 unless an algorithm says otherwise.
  */
-export function gatherTransitions(scored: readonly Scored[], refs: readonly TransitionRef[], advantages: readonly ArrayLike<number>[]): TransitionBatch {
+export function gatherTransitions(
+  scored: readonly Scored[],
+  refs: readonly TransitionRef[],
+  advantages: readonly ArrayLike<number>[],
+  weightOf: (ref: TransitionRef) => number = () => 1,
+): TransitionBatch {
   const first = scored[0].trajectories;
   const latentShape = first.latents[0].shape.slice(1);
   const textShape = first.text.shape.slice(1);
@@ -50,6 +56,7 @@ export function gatherTransitions(scored: readonly Scored[], refs: readonly Tran
     std: numbers((ref) => row(ref).std),
     oldLogProb: numbers((ref) => trajectories(ref).logProbs[ref.step][ref.row]),
     advantage: numbers((ref) => advantages[ref.batch][ref.row]),
+    weight: numbers(weightOf),
   };
 }
 
