@@ -43,41 +43,65 @@ import {
 const options = z.strictObject({
   ...optimizerOptions,
   ...policyGradientOptions,
-  windowSize: z.int().min(0).default(0).describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last; ≥ 0.'),
-  sharedStart: z.boolean().default(true).describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
+  windowSize: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last; ≥ 0.'),
+  sharedStart: z
+    .boolean()
+    .default(true)
+    .describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
   bufferSize: z.int().min(1).default(32).describe('Rewards that are remembered for each prompt; ≥ 1.'),
-  minCount: z.int().min(1).default(8).describe('Rewards from which on a prompt is measured against its own; before, against the batch; ≥ 1.'),
+  minCount: z
+    .int()
+    .min(1)
+    .default(8)
+    .describe('Rewards from which on a prompt is measured against its own; before, against the batch; ≥ 1.'),
   stepWeighting: z
     .enum(['none', 'balanced'])
     .default('none')
-    .describe('balanced: each step pulls the prediction with equal force; none: by its own density, which favours steps with little noise.'),
-  anchorCoefficient: z.number().min(0).default(0).describe('Weight of mean (x̂0 − x̂0 of the starting policy)², which holds the prediction itself; ≥ 0.'),
+    .describe(
+      'balanced: each step pulls the prediction with equal force; none: by its own density, which favours steps with little noise.',
+    ),
+  anchorCoefficient: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Weight of mean (x̂0 − x̂0 of the starting policy)², which holds the prediction itself; ≥ 0.'),
 });
 type Options = z.output<typeof options>;
 
-const lossOf = ({klCoefficient, anchorCoefficient}: Options): LossFunction => (policy, batch, scalars) => {
-  const {latent, next, a, b, std, oldLogProb, advantage, weight} = batch as Record<string, tf.Tensor>;
-  const {clipRange} = scalars as Record<string, tf.Tensor>;
-  const x0 = policy.predict(batch);
-  const {logProb, mean} = replay({latent, x0, a, b, std, next}, policy.density);
-  const logs = {logProb, oldLogProb};
-  const surrogate = tf.sum(tf.mul(clippedSurrogate(logs, advantage, clipRange), weight));
-  const outside = tf.cast(tf.greater(tf.abs(tf.sub(importanceRatio(logs), 1)), clipRange), 'float32');
-  const metrics: Record<string, tf.Scalar> = {
-    approxKl: tf.mul(tf.sum(tf.squaredDifference(logProb, oldLogProb)), 0.5),
-    clipFraction: tf.sum(outside),
-    ratioGap: tf.sum(tf.abs(tf.sub(logProb, oldLogProb))),
+const lossOf =
+  ({klCoefficient, anchorCoefficient}: Options): LossFunction =>
+  (policy, batch, scalars) => {
+    const {latent, next, a, b, std, oldLogProb, advantage, weight} = batch as Record<string, tf.Tensor>;
+    const {clipRange} = scalars as Record<string, tf.Tensor>;
+    const x0 = policy.predict(batch);
+    const {logProb, mean} = replay({latent, x0, a, b, std, next}, policy.density);
+    const logs = {logProb, oldLogProb};
+    const surrogate = tf.sum(tf.mul(clippedSurrogate(logs, advantage, clipRange), weight));
+    const outside = tf.cast(tf.greater(tf.abs(tf.sub(importanceRatio(logs), 1)), clipRange), 'float32');
+    const metrics: Record<string, tf.Scalar> = {
+      approxKl: tf.mul(tf.sum(tf.squaredDifference(logProb, oldLogProb)), 0.5),
+      clipFraction: tf.sum(outside),
+      ratioGap: tf.sum(tf.abs(tf.sub(logProb, oldLogProb))),
+    };
+    if (klCoefficient === 0 && anchorCoefficient === 0) return {loss: surrogate as tf.Scalar, metrics};
+    const reference = detach(policy.predictReference(batch));
+    const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
+    const kl = tf.sum(klDivergence(mean, referenceMean, std));
+    const anchor = tf.sum(meanOfRows(tf.squaredDifference(x0, reference)));
+    const loss = tf.addN([surrogate, tf.mul(kl, klCoefficient), tf.mul(anchor, anchorCoefficient)]);
+    return {loss: loss as tf.Scalar, metrics: {...metrics, klReference: kl as tf.Scalar, anchor: anchor as tf.Scalar}};
   };
-  if (klCoefficient === 0 && anchorCoefficient === 0) return {loss: surrogate as tf.Scalar, metrics};
-  const reference = detach(policy.predictReference(batch));
-  const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
-  const kl = tf.sum(klDivergence(mean, referenceMean, std));
-  const anchor = tf.sum(meanOfRows(tf.squaredDifference(x0, reference)));
-  const loss = tf.addN([surrogate, tf.mul(kl, klCoefficient), tf.mul(anchor, anchorCoefficient)]);
-  return {loss: loss as tf.Scalar, metrics: {...metrics, klReference: kl as tf.Scalar, anchor: anchor as tf.Scalar}};
-};
 
-async function learnFrom(collected: readonly Scored[], state: TrainState, {learner, seed}: LearnContext, o: Options): Promise<TrainState> {
+async function learnFrom(
+  collected: readonly Scored[],
+  state: TrainState,
+  {learner, seed}: LearnContext,
+  o: Options,
+): Promise<TrainState> {
   // advantages
   const prompts = collected.map(({trajectories}) => trajectories.prompts.map((p) => p.id));
   const rewards = collected.map((s) => Array.from(s.rewards));
@@ -128,7 +152,11 @@ function weightOf(collected: readonly Scored[], weighting: Options['stepWeightin
 }
 
 /** A random share of each trajectory's steps, all in random order. */
-function drawSteps(refs: readonly TransitionRef[], fraction: number, {seed, iteration, epoch}: {seed: number; iteration: number; epoch: number}): TransitionRef[] {
+function drawSteps(
+  refs: readonly TransitionRef[],
+  fraction: number,
+  {seed, iteration, epoch}: {seed: number; iteration: number; epoch: number},
+): TransitionRef[] {
   const shuffled = Array.from(permutation({seed, purpose: 'ddpoSteps', iteration, sample: epoch}, refs.length), (i) => refs[i]);
   if (fraction === 1) return shuffled;
   const stepsOf = new Map<string, number>();
@@ -168,13 +196,16 @@ export const ddpo: Algorithm<typeof options.shape> = {
       maxGradientNorm: o.maxGradNorm,
       averageDecay: o.emaDecay,
     },
-    learn: (scored$: Observable<Scored>, state, context) => from(lastValueFrom(scored$.pipe(toArray())).then((all) => learnFrom(all, state, context, o))),
+    learn: (scored$: Observable<Scored>, state, context) =>
+      from(lastValueFrom(scored$.pipe(toArray())).then((all) => learnFrom(all, state, context, o))),
   }),
 };
 
 /** A window of `size` steps at a random place of the trajectory, anew for each batch of prompts; never the last step. */
-const randomWindow = (size: number) => (iteration: number, batch: number, steps: number, seed: number): {start: number; size: number} => {
-  const places = Math.max(1, steps - size);
-  const [place] = permutation({seed, purpose: 'ddpoWindow', iteration, sample: batch}, places);
-  return {start: place, size};
-};
+const randomWindow =
+  (size: number) =>
+  (iteration: number, batch: number, steps: number, seed: number): {start: number; size: number} => {
+    const places = Math.max(1, steps - size);
+    const [place] = permutation({seed, purpose: 'ddpoWindow', iteration, sample: batch}, places);
+    return {start: place, size};
+  };

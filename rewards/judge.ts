@@ -14,7 +14,8 @@ export const judge: RewardModule = {
     return {
       name: 'judge',
       unit: '1',
-      score: async (videos, prompts) => Float32Array.from(await judge.judge(videos, prompts), (scores) => scores['total'] as number),
+      score: async (videos, prompts) =>
+        Float32Array.from(await judge.judge(videos, prompts), (scores) => scores['total'] as number),
     };
   },
 };

@@ -91,7 +91,12 @@ export interface ConfiguredAlgorithm {
   /** Scalars of `loss` that are inputs of the graph, by name. */
   readonly scalars: Readonly<Record<string, number>>;
   /** Which steps of a rollout are stochastic: all, or a window of it, per iteration and batch of prompts. */
-  readonly window?: (iteration: number, batch: number, steps: number, seed: number) => {readonly start: number; readonly size: number};
+  readonly window?: (
+    iteration: number,
+    batch: number,
+    steps: number,
+    seed: number,
+  ) => {readonly start: number; readonly size: number};
   /** Whether the samples of a prompt start from the same noise. */
   readonly sharedStart: boolean;
   /** The state before the first iteration. */

@@ -9,7 +9,7 @@ import {registry} from './registry.js';
 import type {RewardModule} from './reward.js';
 
 /** The optimizers, by the word after `rlft run`. */
-export const algorithms = registry<Algorithm>('algorithm', [ddpo as unknown as Algorithm]);
+export const algorithms = registry<Algorithm>('algorithm', [ddpo]);
 
 /** The rewards, by the names that expressions use. */
 export const rewards = registry<RewardModule>('reward', [judge, brightness]);

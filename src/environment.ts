@@ -30,7 +30,7 @@ export interface Policy {
    * @returns `[B, L]` int32, 0 = padding.
    * @throws ConfigError naming a word outside the vocabulary.
    */
-  tokenize(texts: readonly string[]): NdArray<'int32'>;
+  readonly tokenize: (texts: readonly string[]) => NdArray<'int32'>;
   /** Text tower: `tokens [B, L]` int32 → text states `[B, L, D]`. Run once a prompt, not once a step. */
   encode(params: Branch<Tensor>, tokens: Tensor): Tensor;
   /** Text states of "no prompt" `[B, L, D]`, for classifier-free guidance. */
@@ -45,7 +45,7 @@ export interface Policy {
    */
   denoise(params: Branch<Tensor>, latent: Tensor, time: Tensor, text: Tensor): Tensor;
   /** Whether a parameter, by its path, belongs to the text tower (frozen while the policy is fine-tuned). */
-  isText(path: string): boolean;
+  readonly isText: (path: string) => boolean;
 }
 
 /** Scores of one clip by a world that knows the truth: each in [0, 1], `null` where the prompt does not ask for it. */

@@ -32,7 +32,10 @@ export interface TrainParts {
 }
 
 /** The prompts of an iteration: the pool in an order of its own for each pass over it. */
-export function promptsOf({pool, promptsPerIteration, seed}: Pick<TrainParts, 'pool' | 'promptsPerIteration' | 'seed'>, iteration: number): Prompt[] {
+export function promptsOf(
+  {pool, promptsPerIteration, seed}: Pick<TrainParts, 'pool' | 'promptsPerIteration' | 'seed'>,
+  iteration: number,
+): Prompt[] {
   return Array.from({length: promptsPerIteration}, (_, i) => {
     const at = iteration * promptsPerIteration + i;
     const pass = Math.floor(at / pool.length);

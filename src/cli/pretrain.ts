@@ -16,7 +16,12 @@ import {progressLine, type ProgressLine} from './progress.js';
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
   preset: z.string().min(1).default('mini').describe('Which size of the world and of its policy.'),
-  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Initial weights and noise are drawn from it; 0 to 4294967295.'),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0)
+    .describe('Initial weights and noise are drawn from it; 0 to 4294967295.'),
   device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
   threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
   stills: z.int().min(0).default(100_000).describe('Stills of the first stage; ≥ 0.'),
@@ -25,7 +30,12 @@ const schema = z.strictObject({
   clipBatch: z.int().min(1).default(32).describe('Clips of one update; ≥ 1.'),
   muonRate: z.number().positive().default(0.02).describe('Peak learning rate of the matrices inside the blocks (Muon); > 0.'),
   adamRate: z.number().positive().default(1.5e-3).describe('Peak learning rate of everything else (AdamW); > 0.'),
-  emaDecay: z.number().min(0).lt(1).default(0.999).describe('Limit of the decay of the averaged weights, which are saved; in [0, 1).'),
+  emaDecay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.999)
+    .describe('Limit of the decay of the averaged weights, which are saved; in [0, 1).'),
   captionDrop: z.number().min(0).lt(1).default(0.1).describe('Share of captions withheld, for guidance; in [0, 1).'),
   every: z.int().min(1).default(10_000).describe('Clips between saved weights, their judgement and their sheet; ≥ 1.'),
   prompts: z.int().min(0).default(200).describe('Held-out prompts that the judge measures; 0: none.'),
@@ -42,11 +52,14 @@ function narrator(line: ProgressLine): (event: PretrainEvent) => void {
         break;
       case 'update': {
         const {updates, stills, clips, loss} = event.progress;
-        if (updates % LINE_EVERY === 0) line.update({label: `update ${updates}`, fraction: event.fraction, values: {stills, clips, loss}});
+        if (updates % LINE_EVERY === 0)
+          line.update({label: `update ${updates}`, fraction: event.fraction, values: {stills, clips, loss}});
         break;
       }
       case 'measured': {
-        line.note(`${event.clips} clips: held-out error at t = .3, .6, .8, .95: ${event.heldOut.map((e) => e.toFixed(5)).join(' ')}; ${event.weights}`);
+        line.note(
+          `${event.clips} clips: held-out error at t = .3, .6, .8, .95: ${event.heldOut.map((e) => e.toFixed(5)).join(' ')}; ${event.weights}`,
+        );
         if (event.gates) {
           const scores = Object.entries(event.gates.scores).map(([name, score]) => `${name} ${score.toFixed(3)}`);
           line.note(`  ${scores.join(', ')}; gates missed: ${event.gates.missed.join(', ') || 'none'}`);
@@ -55,7 +68,9 @@ function narrator(line: ProgressLine): (event: PretrainEvent) => void {
       }
       case 'ended':
         line.end();
-        line.note(event.interrupted ? `saved after update ${event.updates}; go on with --resume` : `done after ${event.updates} updates`);
+        line.note(
+          event.interrupted ? `saved after update ${event.updates}; go on with --resume` : `done after ${event.updates} updates`,
+        );
     }
   };
 }
@@ -74,7 +89,10 @@ export const body: CommandBody = {
     const resumed = argv['resume'] as string | undefined;
     const output = argv['output-dir'] as string | undefined;
     const given = await configSources(argv, schema);
-    if (resumed !== undefined && (output !== undefined || argv['force'] === true || Object.keys(given.flags ?? {}).length > 0 || given.file)) {
+    if (
+      resumed !== undefined &&
+      (output !== undefined || argv['force'] === true || Object.keys(given.flags ?? {}).length > 0 || given.file)
+    ) {
       throw new ConfigError('--resume goes on in its own folder with its own settings; leave all other flags out.');
     }
     const sources = resumed === undefined ? given : await configSources({config: (await openRunFolder(resumed)).config}, schema);
@@ -86,7 +104,11 @@ export const body: CommandBody = {
     const environment = environments.get(config.environment).open(config.preset);
     if (!environment.openClips) throw new ConfigError(`pretrain: ${environment.name} makes no clips of its own to train on.`);
     const folder =
-      resumed !== undefined ? await openRunFolder(resumed) : output === undefined ? await claimRunFolder('runs', 'pretrain') : await createRunFolder(output, {force: argv['force'] === true});
+      resumed !== undefined
+        ? await openRunFolder(resumed)
+        : output === undefined
+          ? await claimRunFolder('runs', 'pretrain')
+          : await createRunFolder(output, {force: argv['force'] === true});
     if (resumed === undefined) {
       await writeFile(folder.config, renderConfig(schema, config));
       await writeRunInfo(folder.info, await runInfo(['pretrain', ...args], config.seed, []));

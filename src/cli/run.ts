@@ -59,24 +59,31 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
         break;
       }
       case 'compared':
-        for (const text of [`held out after iteration ${event.iteration}:`, ...comparisonLines(event.comparisons)]) line.note(text);
+        for (const text of [`held out after iteration ${event.iteration}:`, ...comparisonLines(event.comparisons)])
+          line.note(text);
         break;
       case 'ended': {
         line.end();
         const {status, iterations, wallSeconds} = event.summary;
         io.stderr.write(`${status} after ${iterations} iterations and ${duration(wallSeconds)}\n`);
         if (event.comparisons.length > 0) {
-          io.stderr.write(`held out (${suite()}), before → after, paired 95 % interval:\n${comparisonLines(event.comparisons).join('\n')}\n`);
+          io.stderr.write(
+            `held out (${suite()}), before → after, paired 95 % interval:\n${comparisonLines(event.comparisons).join('\n')}\n`,
+          );
         }
       }
     }
   };
 }
 
-async function folderOf(argv: Readonly<Record<string, unknown>>, algorithm: string): Promise<{folder: RunFolder; resume: boolean}> {
+async function folderOf(
+  argv: Readonly<Record<string, unknown>>,
+  algorithm: string,
+): Promise<{folder: RunFolder; resume: boolean}> {
   const [output, resumed] = [argv['output-dir'] as string | undefined, argv['resume'] as string | undefined];
   if (resumed !== undefined) {
-    if (output !== undefined || argv['force'] === true) throw new ConfigError('--resume goes on in its own folder; leave --output-dir and --force out.');
+    if (output !== undefined || argv['force'] === true)
+      throw new ConfigError('--resume goes on in its own folder; leave --output-dir and --force out.');
     return {folder: await openRunFolder(resumed), resume: true};
   }
   if (output === undefined) return {folder: await claimRunFolder('runs', algorithm), resume: false};
@@ -107,7 +114,8 @@ export const body: CommandBody = {
     const saved = resumed === undefined ? sources : await savedSources(resumed, schema, sources);
     const resolved = resolveConfig(schema, saved, peerNames);
     const config = resolved.value;
-    if (config.algorithm !== algorithm.name) throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
+    if (config.algorithm !== algorithm.name)
+      throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
     refuseIdle(algorithm, resolved);
     rewards.get(config.reward);
     environments.get(config.environment).open(config.preset);
@@ -132,13 +140,20 @@ export const body: CommandBody = {
 };
 
 /** The word that names the algorithm, wherever the flags stand; the first known algorithm where none is given, for `--help`. */
-const algorithmIn = (args: readonly string[]): string => args.find((word) => algorithms.has(word)) ?? args.find((word) => !word.startsWith('-')) ?? algorithms.names[0];
+const algorithmIn = (args: readonly string[]): string =>
+  args.find((word) => algorithms.has(word)) ?? args.find((word) => !word.startsWith('-')) ?? algorithms.names[0];
 
 /** A resumed run has the settings it was begun with; flags that contradict them are refused by the schema's own words. */
-async function savedSources(folder: string, schema: ReturnType<typeof tuneSchema>, given: Awaited<ReturnType<typeof configSources>>): ReturnType<typeof configSources> {
+async function savedSources(
+  folder: string,
+  schema: ReturnType<typeof tuneSchema>,
+  given: Awaited<ReturnType<typeof configSources>>,
+): ReturnType<typeof configSources> {
   const changed = [...Object.keys(given.flags ?? {}), ...(given.set ?? [])].filter((key) => !/^(minutes|iterations)\b/.test(key));
   if (changed.length > 0 || given.file) {
-    throw new ConfigError(`--resume goes on with the settings in ${join(folder, 'config.yaml')}; only --minutes and --iterations may be given anew, not ${changed.join(', ') || '--config'}.`);
+    throw new ConfigError(
+      `--resume goes on with the settings in ${join(folder, 'config.yaml')}; only --minutes and --iterations may be given anew, not ${changed.join(', ') || '--config'}.`,
+    );
   }
   const saved = await configSources({config: (await openRunFolder(folder)).config}, schema);
   return {...saved, set: given.set ?? [], flags: given.flags ?? {}};

@@ -15,7 +15,12 @@ const schema = z.strictObject({
   count: z.int().min(1).max(64).default(1).describe('Videos of each caption; 1 to 64.'),
   samplingSteps: z.int().min(1).max(1000).default(16).describe('Denoising steps, without noise; 1 to 1000.'),
   guidanceScale: z.number().min(1).default(1).describe('Classifier-free guidance; 1 is off; ≥ 1.'),
-  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe('Initial noise is drawn from it; 0 to 4294967295.'),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0)
+    .describe('Initial noise is drawn from it; 0 to 4294967295.'),
   device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
   threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
 });

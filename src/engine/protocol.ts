@@ -17,9 +17,16 @@ export interface SessionSettings {
   readonly threads: number;
 }
 
+/** What the engine asks of its worker. */
 export type Request =
   | {readonly kind: 'configure'; readonly settings: SessionSettings}
-  | {readonly kind: 'compile'; readonly program: number; readonly model: Uint8Array; readonly outputs: readonly Omit<Packet, 'data'>[]; readonly profile?: string}
+  | {
+      readonly kind: 'compile';
+      readonly program: number;
+      readonly model: Uint8Array;
+      readonly outputs: readonly Omit<Packet, 'data'>[];
+      readonly profile?: string;
+    }
   | {readonly kind: 'put'; readonly arrays: readonly {readonly id: number; readonly packet: Packet}[]}
   | {readonly kind: 'get'; readonly ids: readonly number[]}
   | {readonly kind: 'free'; readonly ids: readonly number[]}
@@ -34,6 +41,7 @@ export type Request =
     }
   | {readonly kind: 'endProfile'; readonly program: number};
 
+/** What the worker answers. */
 export type Answer =
   | {readonly kind: 'done'}
   | {readonly kind: 'arrays'; readonly arrays: readonly Packet[]}
@@ -42,6 +50,7 @@ export type Answer =
   | {readonly kind: 'profile'; readonly file: string}
   | {readonly kind: 'failed'; readonly message: string};
 
+/** A message with the number that joins an answer to its request. */
 export interface Envelope<T> {
   readonly id: number;
   readonly body: T;

@@ -16,7 +16,12 @@ export interface Interval {
  * @param seed draws are keyed by it, so that a report can be made again.
  * @source Efron & Tibshirani 1993, chapter 13.
  */
-export function bootstrap(count: number, statistic: (indices: ArrayLike<number>) => number, seed: number, draws = 2000): Interval {
+export function bootstrap(
+  count: number,
+  statistic: (indices: ArrayLike<number>) => number,
+  seed: number,
+  draws = 2000,
+): Interval {
   const all = Int32Array.from({length: count}, (_, i) => i);
   const u = uniforms({seed, purpose: 'bootstrap'}, new Float32Array(count * draws));
   const values = Float64Array.from({length: draws}, (_, d) => {

@@ -34,13 +34,27 @@ export interface SuiteScores {
 const BATCH = 32;
 
 /** Generates and scores a suite. */
-export async function evaluateSuite(generate: Generator, policy: ResidentTree, suite: Suite, reward: Reward, judge: Judge | undefined): Promise<SuiteScores> {
+export async function evaluateSuite(
+  generate: Generator,
+  policy: ResidentTree,
+  suite: Suite,
+  reward: Reward,
+  judge: Judge | undefined,
+): Promise<SuiteScores> {
   const videos: NdArray<'float32'>[] = [];
   const rewards = new Float32Array(suite.prompts.length);
   const judgements: Judgement[] = [];
   for (let first = 0; first < suite.prompts.length; first += BATCH) {
     const prompts = suite.prompts.slice(first, first + BATCH);
-    const request = {prompts, samples: 1, table: odeTable(suite.steps), seed: suite.seed, iteration: 0, purpose: 'evaluation', sharedStart: false};
+    const request = {
+      prompts,
+      samples: 1,
+      table: odeTable(suite.steps),
+      seed: suite.seed,
+      iteration: 0,
+      purpose: 'evaluation',
+      sharedStart: false,
+    };
     const made = (await generate(policy, request)).videos;
     videos.push(made);
     rewards.set(await reward.score(made, prompts), first);
@@ -78,7 +92,9 @@ export function compare(before: SuiteScores, after: SuiteScores, judge: Judge | 
   const comparisons = [of('reward/mean', (s, indices) => meanOf(s.rewards, indices))];
   if (judge && before.judgements && after.judgements) {
     for (const metric of ['total', 'quality', 'semantic', 'strict']) {
-      comparisons.push(of(`judge/${metric}`, (s, indices) => judge.aggregate(Array.from(indices, (i) => s.judgements![i]))[metric] ?? NaN));
+      comparisons.push(
+        of(`judge/${metric}`, (s, indices) => judge.aggregate(Array.from(indices, (i) => s.judgements![i]))[metric] ?? NaN),
+      );
     }
   }
   return comparisons;

@@ -49,7 +49,15 @@ export async function measureGates({environment, generate, policy, judge, prompt
     const perBatch = BATCH / samples;
     for (let first = 0; first < list.length; first += perBatch) {
       const part = list.slice(first, first + perBatch);
-      const request = {prompts: part, samples, table: odeTable(steps), seed: SEED, iteration: 0, purpose: 'gates', sharedStart: false};
+      const request = {
+        prompts: part,
+        samples,
+        table: odeTable(steps),
+        seed: SEED,
+        iteration: 0,
+        purpose: 'gates',
+        sharedStart: false,
+      };
       const made = await generate(policy, request);
       all.push(...(await judge.judge(made.videos, made.prompts)));
     }

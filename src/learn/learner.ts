@@ -75,11 +75,18 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
   const [frozen, gradient, reference] = [fixed['frozen'], fixed['gradient'], fixed['trained']] as [Resident, Resident, Resident];
   let updates = from?.updates ?? 0;
 
-  const sums = (inputs: Branch<tf.Tensor>): ((trained: tf.Tensor) => {loss: tf.Scalar; metrics: Readonly<Record<string, tf.Scalar>>}) => {
+  const sums = (
+    inputs: Branch<tf.Tensor>,
+  ): ((trained: tf.Tensor) => {loss: tf.Scalar; metrics: Readonly<Record<string, tf.Scalar>>}) => {
     const given = inputs as Record<string, tf.Tensor>;
     const predictWith = (trained: tf.Tensor, batch: Branch<tf.Tensor>): tf.Tensor => {
       const {latent, time, scale, text} = batch as Record<string, tf.Tensor>;
-      return predict(environment.policy, policyTensors(trained, given['frozen'], layout), {latent, time, scale, text}, guidanceScale);
+      return predict(
+        environment.policy,
+        policyTensors(trained, given['frozen'], layout),
+        {latent, time, scale, text},
+        guidanceScale,
+      );
     };
     return (trained) => {
       const policy: PolicyInGraph = {
@@ -118,7 +125,12 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
       {...optimizer, epsilon: EPSILON},
     );
     return {
-      state: {trained: next.params, average: ema(average, next.params, s['averageDecay']), first: next.state.first, second: next.state.second},
+      state: {
+        trained: next.params,
+        average: ema(average, next.params, s['averageDecay']),
+        first: next.state.first,
+        second: next.state.second,
+      },
       gradient: tf.zeros([size]),
       gradientNorm: norm,
     };
@@ -138,8 +150,8 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
 
   return {
     microbatch: parts.microbatch,
-    policy: {trained: state['trained'] as Resident, frozen},
-    averaged: {trained: state['average'] as Resident, frozen},
+    policy: {trained: state['trained'], frozen},
+    averaged: {trained: state['average'], frozen},
     reference: {trained: reference, frozen},
     get updates() {
       return updates;
@@ -147,12 +159,18 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     async update(batches, transitions): Promise<UpdateReport> {
       const metrics: Record<string, number> = {};
       for (const batch of batches) {
-        const {outputs, applied} = await accumulate({...inputsOf(batch), gradient, share: scalar(1 / transitions)}, {into: {gradient}, guard: ['sums.loss']});
+        const {outputs, applied} = await accumulate(
+          {...inputsOf(batch), gradient, share: scalar(1 / transitions)},
+          {into: {gradient}, guard: ['sums.loss']},
+        );
         if (!applied) {
           await clearGradient();
-          throw new NonFiniteError(`update ${updates + 1}: the loss is ${number((outputs['sums'] as Params)['loss'])}; nothing was applied. Lower learningRate or noiseLevel.`);
+          throw new NonFiniteError(
+            `update ${updates + 1}: the loss is ${number((outputs['sums'] as Params)['loss'])}; nothing was applied. Lower learningRate or noiseLevel.`,
+          );
         }
-        for (const [name, value] of Object.entries(outputs['sums'] as Params)) metrics[name] = (metrics[name] ?? 0) + number(value);
+        for (const [name, value] of Object.entries(outputs['sums'] as Params))
+          metrics[name] = (metrics[name] ?? 0) + number(value);
       }
       const {correction1, correction2} = adamCorrections(updates + 1, {...optimizer, epsilon: EPSILON});
       const schedule = {
@@ -166,7 +184,9 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
       const gradientNorm = number(outputs['gradientNorm']);
       if (!applied) {
         await clearGradient();
-        throw new NonFiniteError(`update ${updates + 1}: the gradient norm is ${gradientNorm}; nothing was applied. Lower learningRate or noiseLevel.`);
+        throw new NonFiniteError(
+          `update ${updates + 1}: the gradient norm is ${gradientNorm}; nothing was applied. Lower learningRate or noiseLevel.`,
+        );
       }
       updates++;
       return {metrics, gradientNorm};
@@ -176,7 +196,7 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     },
     snapshot: async () => ({arrays: await device.get(state), updates}),
     async averagedParams(): Promise<Params> {
-      const {average} = (await device.get({average: state['average'] as Resident})) as {average: NdArray<'float32'>};
+      const {average} = (await device.get({average: state['average']})) as {average: NdArray<'float32'>};
       return unpackedPolicy({trained: average, frozen: start.frozen}, layout);
     },
     async close(): Promise<void> {
@@ -185,4 +205,3 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     },
   };
 }
-

@@ -33,7 +33,10 @@ export function gatherTransitions(
   const first = scored[0].trajectories;
   const latentShape = first.latents[0].shape.slice(1);
   const textShape = first.text.shape.slice(1);
-  const copyRows = (shape: readonly number[], source: (ref: TransitionRef) => [NdArray<'float32'>, number]): NdArray<'float32'> => {
+  const copyRows = (
+    shape: readonly number[],
+    source: (ref: TransitionRef) => [NdArray<'float32'>, number],
+  ): NdArray<'float32'> => {
     const size = sizeOf(shape);
     const data = new Float32Array(refs.length * size);
     refs.forEach((ref, i) => {

@@ -29,7 +29,8 @@ export interface PolicyLayout {
 
 /** Matrices inside the blocks are Muon's; embeddings, positions, norms, convolutions, first and last layer are AdamW's. */
 export function policyLayout(params: Params): PolicyLayout {
-  const inner = (path: string, shape: readonly number[]): boolean => shape.length === 2 && path.includes('blocks.') && path.endsWith('.weight');
+  const inner = (path: string, shape: readonly number[]): boolean =>
+    shape.length === 2 && path.includes('blocks.') && path.endsWith('.weight');
   return {matrices: packing(params, inner), rest: packing(params, (path, shape) => !inner(path, shape))};
 }
 
@@ -40,8 +41,14 @@ export const packPolicy = (params: Params, layout: PolicyLayout): {matrices: NdA
 });
 
 /** Two vectors as parameters, in the order in which the network was initialised. */
-export function unpackPolicy(vectors: {readonly matrices: NdArray<'float32'>; readonly rest: NdArray<'float32'>}, layout: PolicyLayout): Params {
-  return unflatten([...leaves(unpackArray(vectors.matrices, layout.matrices)), ...leaves(unpackArray(vectors.rest, layout.rest))]);
+export function unpackPolicy(
+  vectors: {readonly matrices: NdArray<'float32'>; readonly rest: NdArray<'float32'>},
+  layout: PolicyLayout,
+): Params {
+  return unflatten([
+    ...leaves(unpackArray(vectors.matrices, layout.matrices)),
+    ...leaves(unpackArray(vectors.rest, layout.rest)),
+  ]);
 }
 
 const unpackTensors = (matrices: tf.Tensor, rest: tf.Tensor, layout: PolicyLayout): Branch<tf.Tensor> =>
@@ -52,14 +59,18 @@ export function initialState(params: Params, layout: PolicyLayout): Params {
   const vectors = packPolicy(params, layout);
   return {
     params: vectors,
-    average: {matrices: {...vectors.matrices, data: vectors.matrices.data.slice()}, rest: {...vectors.rest, data: vectors.rest.data.slice()}},
+    average: {
+      matrices: {...vectors.matrices, data: vectors.matrices.data.slice()},
+      rest: {...vectors.rest, data: vectors.rest.data.slice()},
+    },
     momentum: zeros('float32', [layout.matrices.size]),
     first: zeros('float32', [layout.rest.size]),
     second: zeros('float32', [layout.rest.size]),
   };
 }
 
-const at = (tree: Branch<tf.Tensor>, ...keys: string[]): tf.Tensor => keys.reduce<unknown>((node, key) => (node as Branch<tf.Tensor>)[key], tree) as tf.Tensor;
+const at = (tree: Branch<tf.Tensor>, ...keys: string[]): tf.Tensor =>
+  keys.reduce<unknown>((node, key) => (node as Branch<tf.Tensor>)[key], tree) as tf.Tensor;
 
 const asVideo = (bytes: tf.Tensor): tf.Tensor => tf.sub(tf.mul(tf.cast(bytes, 'float32'), 1 / 127.5), 1);
 
@@ -73,7 +84,7 @@ function flowMatchingLoss(policy: Policy, params: Branch<tf.Tensor>, batch: Bran
   const video = asVideo(at(batch, 'video'));
   const time = tf.reshape(at(batch, 'time'), [-1, 1, 1, 1, 1]);
   const latent = tf.add(tf.mul(video, tf.sub(1, time)), tf.mul(at(batch, 'noise'), time));
-  const count = video.shape[0]!;
+  const count = video.shape[0];
   const drop = tf.reshape(at(batch, 'drop'), [count, 1, 1]);
   const text = policy.encode(params, at(batch, 'tokens'));
   const shown = tf.add(tf.mul(text, tf.sub(1, drop)), tf.mul(policy.encodeNull(params, count), drop));
@@ -84,33 +95,41 @@ function flowMatchingLoss(policy: Policy, params: Branch<tf.Tensor>, batch: Bran
 /** inputs `{state, batch, schedule}` → `{state, metrics: {loss, gradientNorm}}`. */
 export function policyStep(policy: Policy, layout: PolicyLayout): (inputs: Branch<tf.Tensor>) => Branch<tf.Tensor> {
   // Queries, keys and values lie side by side in one matrix.
-  const squareParts = layout.matrices.entries.map(({path}) => path.endsWith('qkv.weight') || path.endsWith('attention.text.weight'));
+  const squareParts = layout.matrices.entries.map(
+    ({path}) => path.endsWith('qkv.weight') || path.endsWith('attention.text.weight'),
+  );
   return (inputs) => {
     const [state, batch, schedule] = [inputs['state'], inputs['batch'], inputs['schedule']] as Branch<tf.Tensor>[];
-    const [matrices, rest] = [at(state!, 'params', 'matrices'), at(state!, 'params', 'rest')];
-    const {value, grads} = tf.valueAndGrads((m: tf.Tensor, r: tf.Tensor) => flowMatchingLoss(policy, unpackTensors(m, r, layout), batch!))([matrices, rest]);
+    const [matrices, rest] = [at(state, 'params', 'matrices'), at(state, 'params', 'rest')];
+    const {value, grads} = tf.valueAndGrads((m: tf.Tensor, r: tf.Tensor) =>
+      flowMatchingLoss(policy, unpackTensors(m, r, layout), batch),
+    )([matrices, rest]);
     const {gradients, norm} = clipByGlobalNorm(grads, tf.scalar(MAX_GRADIENT_NORM));
 
-    const {momentum, direction} = nesterov(gradients[0]!, at(state!, 'momentum'), MUON.momentum);
+    const {momentum, direction} = nesterov(gradients[0], at(state, 'momentum'), MUON.momentum);
     const directions = leaves<tf.Tensor>(unpack(direction, layout.matrices)).map(([, t]) => t);
     const update = tf.concat(orthogonalise(directions, squareParts).map((u) => tf.reshape(u, [-1])));
-    const rate = at(schedule!, 'muonRate');
+    const rate = at(schedule, 'muonRate');
     const nextMatrices = tf.sub(tf.mul(matrices, tf.sub(1, tf.mul(rate, MUON.weightDecay))), tf.mul(update, rate));
 
     const adam = adamw(
       rest,
-      gradients[1]!,
-      {first: at(state!, 'first'), second: at(state!, 'second')},
-      {learningRate: at(schedule!, 'adamRate'), correction1: at(schedule!, 'correction1'), correction2: at(schedule!, 'correction2')},
+      gradients[1],
+      {first: at(state, 'first'), second: at(state, 'second')},
+      {
+        learningRate: at(schedule, 'adamRate'),
+        correction1: at(schedule, 'correction1'),
+        correction2: at(schedule, 'correction2'),
+      },
       ADAM,
     );
-    const decay = at(schedule!, 'averageDecay');
+    const decay = at(schedule, 'averageDecay');
     return {
       state: {
         params: {matrices: nextMatrices, rest: adam.params},
         average: {
-          matrices: ema(at(state!, 'average', 'matrices'), nextMatrices, decay),
-          rest: ema(at(state!, 'average', 'rest'), adam.params, decay),
+          matrices: ema(at(state, 'average', 'matrices'), nextMatrices, decay),
+          rest: ema(at(state, 'average', 'rest'), adam.params, decay),
         },
         momentum,
         first: adam.state.first,
@@ -125,11 +144,11 @@ export function policyStep(policy: Policy, layout: PolicyLayout): (inputs: Branc
 export function heldOutError(policy: Policy, layout: PolicyLayout): (inputs: Branch<tf.Tensor>) => Branch<tf.Tensor> {
   return (inputs) => {
     const [average, batch] = [inputs['average'], inputs['batch']] as Branch<tf.Tensor>[];
-    const params = unpackTensors(at(average!, 'matrices'), at(average!, 'rest'), layout);
-    const video = asVideo(at(batch!, 'video'));
-    const time = tf.reshape(at(batch!, 'time'), [-1, 1, 1, 1, 1]);
-    const latent = tf.add(tf.mul(video, tf.sub(1, time)), tf.mul(at(batch!, 'noise'), time));
-    const predicted = policy.denoise(params, latent, at(batch!, 'time'), policy.encode(params, at(batch!, 'tokens')));
+    const params = unpackTensors(at(average, 'matrices'), at(average, 'rest'), layout);
+    const video = asVideo(at(batch, 'video'));
+    const time = tf.reshape(at(batch, 'time'), [-1, 1, 1, 1, 1]);
+    const latent = tf.add(tf.mul(video, tf.sub(1, time)), tf.mul(at(batch, 'noise'), time));
+    const predicted = policy.denoise(params, latent, at(batch, 'time'), policy.encode(params, at(batch, 'tokens')));
     return {error: tf.mean(tf.square(tf.sub(predicted, video)))};
   };
 }

@@ -30,7 +30,13 @@ const JUDGE_THREADS = 2;
 export type PretrainEvent =
   | {readonly kind: 'started'; readonly totalUpdates: number; readonly updates: number; readonly folder: string}
   | {readonly kind: 'update'; readonly progress: PretrainProgress; readonly fraction: number}
-  | {readonly kind: 'measured'; readonly clips: number; readonly heldOut: readonly number[]; readonly gates: GateReport | undefined; readonly weights: string}
+  | {
+      readonly kind: 'measured';
+      readonly clips: number;
+      readonly heldOut: readonly number[];
+      readonly gates: GateReport | undefined;
+      readonly weights: string;
+    }
   | {readonly kind: 'ended'; readonly interrupted: boolean; readonly updates: number};
 
 /** What to train and where. */
@@ -53,7 +59,13 @@ export interface PretrainRequest {
 export async function pretrain(request: PretrainRequest): Promise<void> {
   const {environment, device, plan, seed, folder, report, signal} = request;
   const restored = request.resume ? await loadForResume(folder.checkpoints) : undefined;
-  const trainer = await openPolicyTrainer(environment, device, plan, {seed, ...(restored && {updates: restored.iteration, state: restored.state})}, RENDER_THREADS);
+  const trainer = await openPolicyTrainer(
+    environment,
+    device,
+    plan,
+    {seed, ...(restored && {updates: restored.iteration, state: restored.state})},
+    RENDER_THREADS,
+  );
   const metrics = await openMetrics(folder.metrics, restored?.iteration ?? 0);
   if (restored) await dropCheckpointsAfter(folder.checkpoints, restored.iteration);
   let updates = restored?.iteration ?? 0;
@@ -67,7 +79,12 @@ export async function pretrain(request: PretrainRequest): Promise<void> {
     while (updates < trainer.totalUpdates && !signal.aborted) {
       const progress = await trainer.update();
       updates = progress.updates;
-      await metrics.append(updates, {'train/loss': progress.loss, 'train/gradientNorm': progress.gradientNorm, 'train/stills': progress.stills, 'train/clips': progress.clips});
+      await metrics.append(updates, {
+        'train/loss': progress.loss,
+        'train/gradientNorm': progress.gradientNorm,
+        'train/stills': progress.stills,
+        'train/clips': progress.clips,
+      });
       report({kind: 'update', progress, fraction: progress.plan.progress});
       const mark = Math.floor(progress.clips / request.every);
       measuredAt ??= mark;
@@ -86,10 +103,18 @@ export async function pretrain(request: PretrainRequest): Promise<void> {
 }
 
 /** Saves the averaged weights in half precision, reads what the judge says of them, and draws a sheet. */
-async function measure({environment, device, folder, prompts}: PretrainRequest, params: Params, heldOut: readonly number[], clips: number): Promise<PretrainEvent> {
+async function measure(
+  {environment, device, folder, prompts}: PretrainRequest,
+  params: Params,
+  heldOut: readonly number[],
+  clips: number,
+): Promise<PretrainEvent> {
   const name = `policy-${String(clips).padStart(7, '0')}`;
   const weights = join(folder.path, `${name}.safetensors`);
-  await writeWeights(weights, params, {floats: 'F16', metadata: {environment: environment.name, preset: environment.preset, clips: String(clips)}});
+  await writeWeights(weights, params, {
+    floats: 'F16',
+    metadata: {environment: environment.name, preset: environment.preset, clips: String(clips)},
+  });
   if (prompts === 0 || !environment.openJudge) return {kind: 'measured', clips, heldOut, gates: undefined, weights};
   const layout = packPolicyFor(environment, params);
   const policy = await putPolicy(device, params, layout);
@@ -98,7 +123,15 @@ async function measure({environment, device, folder, prompts}: PretrainRequest, 
     const generate = createGenerator(environment, device, layout, 'gaussian', 1);
     const gates = await measureGates({environment, generate, policy, judge, prompts, steps: STEPS});
     const shown = environment.prompts('heldOut', SHOWN);
-    const {videos} = await generate(policy, {prompts: shown, samples: 1, table: odeTable(STEPS), seed: 0, iteration: 0, purpose: 'sheet', sharedStart: false});
+    const {videos} = await generate(policy, {
+      prompts: shown,
+      samples: 1,
+      table: odeTable(STEPS),
+      seed: 0,
+      iteration: 0,
+      purpose: 'sheet',
+      sharedStart: false,
+    });
     const bytes = toBytes(videos);
     const rows = shown.map((prompt, i) => ({caption: prompt.text, clips: [clipOf(bytes, i)]}));
     await writeAtomically(join(folder.samples, `${name}.png`), [(await contactSheet(rows, {minimumSide: 48})).bytes]);

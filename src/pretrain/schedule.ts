@@ -45,7 +45,8 @@ export interface UpdatePlan {
 }
 
 /** Updates of the whole run. */
-export const updatesOf = (plan: PretrainPlan): number => Math.ceil(plan.stills / plan.stillBatch) + Math.ceil(plan.clips / plan.clipBatch);
+export const updatesOf = (plan: PretrainPlan): number =>
+  Math.ceil(plan.stills / plan.stillBatch) + Math.ceil(plan.clips / plan.clipBatch);
 
 /** The plan of update `n`, counted from 0. */
 export function updatePlan(plan: PretrainPlan, n: number): UpdatePlan {
@@ -54,7 +55,8 @@ export function updatePlan(plan: PretrainPlan, n: number): UpdatePlan {
   const stillsSeen = Math.min(n, stillUpdates) * plan.stillBatch;
   const clipsSeen = Math.max(0, n - stillUpdates) * plan.clipBatch;
   const cost = (s: number, c: number): number => s * STILL_COST + c;
-  const progress = cost(stillsSeen, clipsSeen) / cost(stillUpdates * plan.stillBatch, (updatesOf(plan) - stillUpdates) * plan.clipBatch);
+  const progress =
+    cost(stillsSeen, clipsSeen) / cost(stillUpdates * plan.stillBatch, (updatesOf(plan) - stillUpdates) * plan.clipBatch);
   const decay = progress < DECAY_FROM ? 1 : Math.max(FINAL_RATE, (1 - progress) / (1 - DECAY_FROM));
   return {
     stills,

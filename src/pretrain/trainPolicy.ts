@@ -50,7 +50,13 @@ export interface TrainerStart {
 const scalar = (x: number): NdArray<'float32'> => float32([x], []);
 
 /** Builds a trainer; clips are rendered by `threads` worker threads while the device computes. */
-export async function openPolicyTrainer(environment: Environment, device: Device, plan: PretrainPlan, start: TrainerStart, threads: number): Promise<PolicyTrainer> {
+export async function openPolicyTrainer(
+  environment: Environment,
+  device: Device,
+  plan: PretrainPlan,
+  start: TrainerStart,
+  threads: number,
+): Promise<PolicyTrainer> {
   if (!environment.openClips) throw new ConfigError(`pretrain: environment "${environment.name}" makes no clips of its own.`);
   const {policy} = environment;
   const fresh = environment.initialise(start.seed);
@@ -65,8 +71,15 @@ export async function openPolicyTrainer(environment: Environment, device: Device
 
   const batchOf = async (n: number): Promise<Params> => {
     const p = updatePlan(plan, n);
-    const {videos, texts} = await train.clips(Array.from({length: p.count}, (_, i) => p.first + i), p.stills);
-    const key = (purpose: string): {seed: number; purpose: string; iteration: number} => ({seed: start.seed, purpose, iteration: n});
+    const {videos, texts} = await train.clips(
+      Array.from({length: p.count}, (_, i) => p.first + i),
+      p.stills,
+    );
+    const key = (purpose: string): {seed: number; purpose: string; iteration: number} => ({
+      seed: start.seed,
+      purpose,
+      iteration: n,
+    });
     const logit = normals(key('pretrainTime'), new Float32Array(p.count));
     return {
       video: videos,
@@ -102,8 +115,11 @@ export async function openPolicyTrainer(environment: Environment, device: Device
       if (updates + 1 < updatesOf(plan)) next = batchOf(updates + 1);
       const {outputs, applied} = await running;
       const metrics = outputs['metrics'] as Params;
-      const [loss, gradientNorm] = [(metrics['loss'] as NdArray).data[0]!, (metrics['gradientNorm'] as NdArray).data[0]!];
-      if (!applied) throw new NonFiniteError(`pretrain: update ${updates} has loss ${loss} and gradient norm ${gradientNorm}; it was not applied. Try a lower rate.`);
+      const [loss, gradientNorm] = [(metrics['loss'] as NdArray).data[0], (metrics['gradientNorm'] as NdArray).data[0]];
+      if (!applied)
+        throw new NonFiniteError(
+          `pretrain: update ${updates} has loss ${loss} and gradient norm ${gradientNorm}; it was not applied. Try a lower rate.`,
+        );
       updates++;
       const at = updates < updatesOf(plan) ? updatePlan(plan, updates) : p;
       const seen = p.first + p.count;
@@ -112,7 +128,7 @@ export async function openPolicyTrainer(environment: Environment, device: Device
     },
     heldOut: () => measureHeldOut(held, state, policy.tokenize, validation, pixels, environment.videoShape),
     async averaged(): Promise<Params> {
-      const {average} = (await device.get({average: state['average'] as ResidentTree})) as {average: Params};
+      const {average} = (await device.get({average: state['average']})) as {average: Params};
       return unpackPolicy(average as unknown as Parameters<typeof unpackPolicy>[0], layout);
     },
     state: () => device.get(state),
@@ -134,12 +150,19 @@ async function measureHeldOut(
 ): Promise<number[]> {
   const errors = HELD_OUT_TIMES.map(() => 0);
   for (let first = 0; first < HELD_OUT_CLIPS; first += HELD_OUT_BATCH) {
-    const {videos, texts} = await validation.clips(Array.from({length: HELD_OUT_BATCH}, (_, i) => first + i), false);
-    const noise = ndarray('float32', [HELD_OUT_BATCH, ...videoShape], normals({seed: 0, purpose: 'heldOutNoise', sample: first}, new Float32Array(HELD_OUT_BATCH * pixels)));
+    const {videos, texts} = await validation.clips(
+      Array.from({length: HELD_OUT_BATCH}, (_, i) => first + i),
+      false,
+    );
+    const noise = ndarray(
+      'float32',
+      [HELD_OUT_BATCH, ...videoShape],
+      normals({seed: 0, purpose: 'heldOutNoise', sample: first}, new Float32Array(HELD_OUT_BATCH * pixels)),
+    );
     for (const [i, t] of HELD_OUT_TIMES.entries()) {
       const batch = {video: videos, noise, time: float32(new Float32Array(HELD_OUT_BATCH).fill(t)), tokens: tokenize(texts)};
-      const {outputs} = await held({average: state['average']!, batch});
-      errors[i]! += ((outputs['error'] as NdArray).data[0]! * HELD_OUT_BATCH) / HELD_OUT_CLIPS;
+      const {outputs} = await held({average: state['average'], batch});
+      errors[i] += ((outputs['error'] as NdArray).data[0] * HELD_OUT_BATCH) / HELD_OUT_CLIPS;
     }
   }
   return errors;

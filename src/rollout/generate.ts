@@ -52,36 +52,54 @@ export type Generator = (policy: ResidentTree, request: GenerateRequest) => Prom
 const column = (n: number, value: number): NdArray<'float32'> => ndarray('float32', [n], new Float32Array(n).fill(value));
 
 /** Builds the generator of an environment on a device. */
-export function createGenerator(environment: Environment, device: Device, layout: PolicyPacking, density: Density, guidanceScale: number): Generator {
+export function createGenerator(
+  environment: Environment,
+  device: Device,
+  layout: PolicyPacking,
+  density: Density,
+  guidanceScale: number,
+): Generator {
   const {policy, latentShape} = environment;
   const encode: Jitted = device.jit('rollout/encode', (inputs) => {
     const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
-    return {text: policy.encode(policyTensors(trained!, frozen!, layout), inputs['tokens'] as tf.Tensor)};
+    return {text: policy.encode(policyTensors(trained, frozen, layout), inputs['tokens'] as tf.Tensor)};
   });
   const act: Jitted = device.jit('rollout/step', (inputs) => {
     const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
     const given = inputs as Record<string, tf.Tensor>;
-    const params = guidanceScale === 1 ? trainedTensors(trained!, layout) : policyTensors(trained!, frozen!, layout);
+    const params = guidanceScale === 1 ? trainedTensors(trained, layout) : policyTensors(trained, frozen, layout);
     const {latent, time, scale, a, b, std, noise, text} = given as Required<typeof given>;
-    const x0 = predict(policy, params, {latent: latent!, time: time!, scale: scale!, text: text!}, guidanceScale);
-    const {next, logProb} = step({latent: latent!, x0, a: a!, b: b!, std: std!, noise: noise!}, density);
+    const x0 = predict(policy, params, {latent: latent, time: time, scale: scale, text: text}, guidanceScale);
+    const {next, logProb} = step({latent: latent, x0, a: a, b: b, std: std, noise: noise}, density);
     return {next, logProb};
   });
   // Deterministic steps need neither noise nor score.
   const walk: Jitted = device.jit('rollout/deterministicStep', (inputs) => {
     const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
     const {latent, time, scale, a, b, text} = inputs as Record<string, tf.Tensor>;
-    const params = guidanceScale === 1 ? trainedTensors(trained!, layout) : policyTensors(trained!, frozen!, layout);
-    const x0 = predict(policy, params, {latent: latent!, time: time!, scale: scale!, text: text!}, guidanceScale);
+    const params = guidanceScale === 1 ? trainedTensors(trained, layout) : policyTensors(trained, frozen, layout);
+    const x0 = predict(policy, params, {latent: latent, time: time, scale: scale, text: text}, guidanceScale);
     const rows = (c: tf.Tensor): tf.Tensor => tf.reshape(c, [-1, ...latentShape.map(() => 1)]);
-    return {next: tf.add(tf.mul(rows(a!), latent!), tf.mul(rows(b!), x0))};
+    return {next: tf.add(tf.mul(rows(a), latent), tf.mul(rows(b), x0))};
   });
 
-  const draw = (request: GenerateRequest, prompts: readonly Prompt[], sampleOf: (row: number) => number, stepIndex: number): NdArray<'float32'> => {
+  const draw = (
+    request: GenerateRequest,
+    prompts: readonly Prompt[],
+    sampleOf: (row: number) => number,
+    stepIndex: number,
+  ): NdArray<'float32'> => {
     const size = sizeOf(latentShape);
     const data = new Float32Array(prompts.length * size);
     prompts.forEach((prompt, row) => {
-      const key = {seed: request.seed, purpose: request.purpose, iteration: request.iteration, prompt: prompt.id, sample: sampleOf(row), step: stepIndex};
+      const key = {
+        seed: request.seed,
+        purpose: request.purpose,
+        iteration: request.iteration,
+        prompt: prompt.id,
+        sample: sampleOf(row),
+        step: stepIndex,
+      };
       normals(key, data.subarray(row * size, (row + 1) * size));
     });
     return ndarray('float32', [prompts.length, ...latentShape], data);
@@ -90,7 +108,9 @@ export function createGenerator(environment: Environment, device: Device, layout
   return async (resident, request) => {
     const {table, samples} = request;
     const policyInputs = {trained: resident['trained'] as Resident, frozen: resident['frozen'] as Resident};
-    const text = (await encode({policy: policyInputs, tokens: policy.tokenize(request.prompts.map((p) => p.text))})).outputs['text'] as NdArray<'float32'>;
+    const text = (await encode({policy: policyInputs, tokens: policy.tokenize(request.prompts.map((p) => p.text))})).outputs[
+      'text'
+    ] as NdArray<'float32'>;
     const all = request.prompts.flatMap((prompt) => Array.from({length: samples}, () => prompt));
     const rowOf = request.prompts.flatMap((_, i) => Array.from({length: samples}, () => i));
     const firstNoisy = request.sharedStart ? table.findIndex((row) => row.std > 0) : 0;
@@ -106,7 +126,7 @@ export function createGenerator(environment: Environment, device: Device, layout
         latent = take(latent, rowOf);
         spread = true;
       }
-      const n = latent.shape[0]!;
+      const n = latent.shape[0];
       const inputs: Record<string, NdArray | Branch<Resident>> = {
         policy: policyInputs,
         latent,
@@ -114,9 +134,10 @@ export function createGenerator(environment: Environment, device: Device, layout
         ...Object.fromEntries((['time', 'scale', 'a', 'b'] as const).map((key) => [key, column(n, row[key])])),
       };
       latents.push(spread ? latent : take(latent, rowOf));
-      const {outputs} = row.std > 0
-        ? await act({...inputs, std: column(n, row.std), noise: draw(request, all, (i) => i % samples, k + 1)})
-        : await walk(inputs);
+      const {outputs} =
+        row.std > 0
+          ? await act({...inputs, std: column(n, row.std), noise: draw(request, all, (i) => i % samples, k + 1)})
+          : await walk(inputs);
       const {next, logProb} = outputs as Params & {next: NdArray<'float32'>; logProb?: NdArray<'float32'>};
       logProbs.push(logProb?.data ?? new Float32Array(all.length));
       latent = next;
@@ -132,6 +153,7 @@ function assertFinite(latent: NdArray<'float32'>, prompts: readonly Prompt[]): v
   const bad = latent.data.findIndex((x) => !Number.isFinite(x));
   if (bad < 0) return;
   const row = Math.floor(bad / (latent.data.length / prompts.length));
-  throw new NonFiniteError(`rollout: the latent of prompt "${prompts[row]!.text}" is not finite; the weights are damaged or the noise level is too high. Nothing was applied.`);
+  throw new NonFiniteError(
+    `rollout: the latent of prompt "${prompts[row].text}" is not finite; the weights are damaged or the noise level is too high. Nothing was applied.`,
+  );
 }
-

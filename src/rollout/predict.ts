@@ -21,6 +21,6 @@ export function predict(policy: Policy, params: Branch<tf.Tensor>, inputs: Predi
   const latent = tf.mul(inputs.latent, perRow(inputs.scale, inputs.latent));
   const shown = policy.denoise(params, latent, inputs.time, inputs.text);
   if (guidanceScale === 1) return shown;
-  const blank = policy.denoise(params, latent, inputs.time, policy.encodeNull(params, latent.shape[0]!));
+  const blank = policy.denoise(params, latent, inputs.time, policy.encodeNull(params, latent.shape[0]));
   return tf.add(blank, tf.mul(tf.sub(shown, blank), guidanceScale));
 }

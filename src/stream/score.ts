@@ -15,10 +15,15 @@ export const score = (reward: Reward, concurrency: number): OperatorFunction<Tra
   const scoreOne = async (trajectories: Trajectories): Promise<Scored> => {
     const rewards = await reward.score(trajectories.videos, trajectories.prompts);
     if (rewards.length !== trajectories.prompts.length) {
-      throw new ContractError(`reward "${reward.name}": wanted ${trajectories.prompts.length} scores, one a video; got ${rewards.length}.`);
+      throw new ContractError(
+        `reward "${reward.name}": wanted ${trajectories.prompts.length} scores, one a video; got ${rewards.length}.`,
+      );
     }
     const bad = rewards.findIndex((r) => !Number.isFinite(r));
-    if (bad >= 0) throw new NonFiniteError(`reward "${reward.name}" is ${rewards[bad]} for prompt "${trajectories.prompts[bad].text}"; nothing was applied.`);
+    if (bad >= 0)
+      throw new NonFiniteError(
+        `reward "${reward.name}" is ${rewards[bad]} for prompt "${trajectories.prompts[bad].text}"; nothing was applied.`,
+      );
     return {trajectories, rewards};
   };
   return (trajectories$) => {

@@ -26,11 +26,24 @@ export interface Estimate {
   readonly memoryBytes: number;
 }
 
+/** One thing that happened. */
 export type TuneEvent =
-  | {readonly kind: 'geometry'; readonly geometry: Geometry; readonly folder: string; readonly device: string; readonly reward: string; readonly warning?: string}
+  | {
+      readonly kind: 'geometry';
+      readonly geometry: Geometry;
+      readonly folder: string;
+      readonly device: string;
+      readonly reward: string;
+      readonly warning?: string;
+    }
   | {readonly kind: 'evaluating'; readonly when: 'before' | 'during' | 'after'; readonly prompts: number}
   | {readonly kind: 'estimate'; readonly estimate: Estimate}
   | {readonly kind: 'resumed'; readonly iteration: number}
-  | {readonly kind: 'iteration'; readonly iteration: number; readonly metrics: Readonly<Record<string, number>>; readonly fraction: number}
+  | {
+      readonly kind: 'iteration';
+      readonly iteration: number;
+      readonly metrics: Readonly<Record<string, number>>;
+      readonly fraction: number;
+    }
   | {readonly kind: 'compared'; readonly iteration: number; readonly comparisons: readonly Comparison[]}
   | {readonly kind: 'ended'; readonly summary: RunSummary; readonly comparisons: readonly Comparison[]};

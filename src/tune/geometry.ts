@@ -5,7 +5,13 @@ import type {RunConfig} from '../run/runSchema.js';
 import type {Geometry} from './events.js';
 
 /** Counts prompts, clips, steps, transitions and updates of one iteration. */
-export function geometryOf(config: RunConfig, algorithm: ConfiguredAlgorithm, tables: SamplerTables, trainedParameters: number, latentSize: number): Geometry {
+export function geometryOf(
+  config: RunConfig,
+  algorithm: ConfiguredAlgorithm,
+  tables: SamplerTables,
+  trainedParameters: number,
+  latentSize: number,
+): Geometry {
   const {promptsPerIteration: prompts, samplesPerPrompt} = config;
   const clips = prompts * samplesPerPrompt;
   const steps = tables.stochastic.length;

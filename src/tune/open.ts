@@ -1,13 +1,16 @@
 /** Opens what a run needs by the names in its configuration, runs it, and closes everything again. */
+import type {Algorithm} from '../algorithm.js';
 import {algorithms, environments, rewards} from '../builtins.js';
 import type {Environment, Judge} from '../environment.js';
 import {openDevice} from '../engine/devices.js';
 import {ConfigError} from '../errors.js';
+import type {RewardModule} from '../reward.js';
 import type {RunFolder} from '../run/runFolder.js';
 import {noteResume, runInfo, writeRunInfo} from '../run/runInfo.js';
 import type {RunSummary} from '../run/summary.js';
 import {listCheckpoints} from '../run/checkpoint.js';
 import {readWeights} from '../run/weights.js';
+import type {Params} from '../tensor/tree.js';
 import type {TuneEvent} from './events.js';
 import {optionsOf, type TuneConfig} from './schema.js';
 import {tune} from './tune.js';
@@ -17,14 +20,31 @@ const JUDGE_THREADS = 2;
 
 /** What to run and where. */
 export interface TuneRequest {
+  /** From `tuneConfig`, or from a file by `resolveConfig`. */
   readonly config: TuneConfig;
   readonly folder: RunFolder;
-  /** Take up the run that is in the folder. */
-  readonly resume: boolean;
-  readonly signal: AbortSignal;
-  /** The words of the command line, for run.json. */
-  readonly command: readonly string[];
-  readonly report: (event: TuneEvent) => void;
+  /** Take up the run that is in the folder. Default false. */
+  readonly resume?: boolean;
+  /** Ends the run after the iteration under way; the state is saved. Default: nothing does. */
+  readonly signal?: AbortSignal;
+  /** The words of the command line, for run.json. Default none. */
+  readonly command?: readonly string[];
+  /** Told what happens. Default: nobody is. */
+  readonly report?: (event: TuneEvent) => void;
+  /** Plug-ins of one's own, in place of the built-in ones of the configuration's names; each must have the name that it says. */
+  readonly algorithm?: Algorithm;
+  readonly environment?: Environment;
+  readonly reward?: RewardModule;
+  /** Weights to start from, in place of the file that `config.policy` names. */
+  readonly params?: Params;
+}
+
+/** A plug-in that was given has the name that will stand in config.yaml. */
+function named<T extends {readonly name: string}>(key: string, given: T, name: string): T {
+  if (given.name === name) return given;
+  throw new ConfigError(
+    `${key}: the configuration says "${name}"; the plug-in given is "${given.name}". Write ${key}: "${given.name}" in the configuration.`,
+  );
 }
 
 /**
@@ -35,16 +55,28 @@ export interface TuneRequest {
 export function weightsOf(environment: Environment, policy: string): string | URL {
   if (policy !== 'shipped') return policy;
   if (environment.weights) return environment.weights;
-  throw new ConfigError(`policy: wanted a weights file; ${environment.name} ${environment.preset} ships none. Make one with rlft pretrain.`);
+  throw new ConfigError(
+    `policy: wanted a weights file; ${environment.name} ${environment.preset} ships none. Make one with rlft pretrain.`,
+  );
 }
 
-/** Runs a fine-tuning run from its configuration. */
-export async function runTuning({config, folder, resume, signal, command, report}: TuneRequest): Promise<RunSummary> {
-  const environment = environments.get(config.environment).open(config.preset);
-  const algorithm = algorithms.get(config.algorithm);
-  const module = rewards.get(config.reward);
-  const weights = weightsOf(environment, config.policy);
-  const {params} = await readWeights(weights);
+/**
+ * Runs a fine-tuning run from its configuration.
+ *
+ * @throws ConfigError if a name of the configuration is unknown or does not fit the plug-in given for it, before anything is
+ * computed.
+ */
+export async function runTuning(request: TuneRequest): Promise<RunSummary> {
+  const {config, folder, resume = false, signal = new AbortController().signal, command = [], report = () => undefined} = request;
+  const environment = request.environment
+    ? named('environment', request.environment, config.environment)
+    : environments.get(config.environment).open(config.preset);
+  const algorithm = request.algorithm
+    ? named('algorithm', request.algorithm, config.algorithm)
+    : algorithms.get(config.algorithm);
+  const module = request.reward ? named('reward', request.reward, config.reward) : rewards.get(config.reward);
+  const weights = request.params ? undefined : weightsOf(environment, config.policy);
+  const params = request.params ?? (await readWeights(weightsOf(environment, config.policy))).params;
   let judge: Judge | undefined;
   const openJudge = (): Judge => {
     judge ??= environment.openJudge?.(JUDGE_THREADS);
@@ -58,12 +90,12 @@ export async function runTuning({config, folder, resume, signal, command, report
   const device = await openDevice(config.device, config.threads === 0 ? {} : {threads: config.threads});
   try {
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
-    else await writeRunInfo(folder.info, await runInfo(command, config.seed, [weights]));
+    else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights === undefined ? [] : [weights]));
     return await tune({
       config,
       folder,
       environment,
-      algorithm: algorithm.configure(optionsOf(algorithm, config) as never),
+      algorithm: algorithm.configure(optionsOf(algorithm, config)),
       reward,
       judge: environment.openJudge ? openJudge() : undefined,
       device,

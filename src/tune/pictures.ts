@@ -27,12 +27,24 @@ export interface PictureParts {
 }
 
 /** Writes `samples/00000012.webp` (moving) and `.png` (frames): before on the left, now on the right. */
-export async function writePictures({folder, environment, generate, learner, events, iteration, steps, seed}: PictureParts): Promise<void> {
+export async function writePictures({
+  folder,
+  environment,
+  generate,
+  learner,
+  events,
+  iteration,
+  steps,
+  seed,
+}: PictureParts): Promise<void> {
   const prompts = environment.prompts('heldOut', SHOWN);
   const request = {prompts, samples: 1, table: odeTable(steps), seed, iteration: 0, purpose: 'evaluation', sharedStart: false};
   const before = toBytes((await generate(learner.reference, request)).videos);
   const now = iteration === 0 ? before : toBytes((await generate(learner.averaged, request)).videos);
-  const rows = prompts.map((prompt, i) => ({caption: prompt.text, clips: iteration === 0 ? [clipOf(before, i)] : [clipOf(before, i), clipOf(now, i)]}));
+  const rows = prompts.map((prompt, i) => ({
+    caption: prompt.text,
+    clips: iteration === 0 ? [clipOf(before, i)] : [clipOf(before, i), clipOf(now, i)],
+  }));
   const headings = iteration === 0 ? ['before'] : ['before', `iteration ${iteration}`];
   const name = join(folder.samples, String(iteration).padStart(8, '0'));
   await writeAtomically(`${name}.webp`, [(await animatedSheet(rows, {headings})).bytes]);

@@ -2,7 +2,8 @@
 import type {z} from 'zod';
 import type {Algorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
-import type {ResolvedConfig} from '../run/config.js';
+import {peerNames} from '../options.js';
+import {resolveConfig, type ResolvedConfig} from '../run/config.js';
 import {runSchema, type RunConfig} from '../run/runSchema.js';
 
 /** Where a run takes place unless it is told otherwise. */
@@ -17,14 +18,16 @@ export function tuneSchema(algorithm: Algorithm): z.ZodType<TuneConfig> {
     options: algorithm.options,
     defaults: {algorithm: algorithm.name, ...PLACE, ...algorithm.defaults},
     check: (config, complain) => {
-      if (config.samplesPerPrompt < 2) complain('samplesPerPrompt', 'wanted at least 2: a sample is measured against the others of its prompt');
+      if (config.samplesPerPrompt < 2)
+        complain('samplesPerPrompt', 'wanted at least 2: a sample is measured against the others of its prompt');
       const window = (config as Record<string, unknown>)['windowSize'];
       if (typeof window === 'number' && window >= config.samplingSteps) {
         complain('windowSize', `wanted fewer than the ${config.samplingSteps} samplingSteps; the last step has no noise`);
       }
-      if (config.sampler === 'ddim' && config.noiseLevel > 1) complain('noiseLevel', 'wanted at most 1 for ddim, whose noise level is η');
+      if (config.sampler === 'ddim' && config.noiseLevel > 1)
+        complain('noiseLevel', 'wanted at most 1 for ddim, whose noise level is η');
     },
-  }) as unknown as z.ZodType<TuneConfig>;
+  });
 }
 
 /** The algorithm's own options out of a whole configuration. */
@@ -41,4 +44,22 @@ export function refuseIdle(algorithm: Algorithm, {value, origins}: ResolvedConfi
     const origin = origins.get(key);
     if (origin !== undefined) throw new ConfigError(`${origin} ${key}: has no effect in this run: ${reason}.`);
   }
+}
+
+/**
+ * The configuration of a run from an object, every default filled in: what a library user gives to `runTuning`.
+ *
+ * @param settings keys of every run and of the algorithm, such as `{preset: 'mini', minutes: 2, evaluation: {prompts: 32}}`.
+ * @throws ConfigError with one line for each fault, and for a setting that changes nothing in this run.
+ * @example tuneConfig(ddpo, {iterations: 20, learningRate: 2e-4}).samplesPerPrompt // 8
+ */
+export function tuneConfig<Shape extends z.ZodRawShape>(
+  algorithm: Algorithm<Shape>,
+  settings: Readonly<Record<string, unknown>> = {},
+): TuneConfig {
+  const general = algorithm as unknown as Algorithm;
+  // JSON is YAML: the object goes the way of a file, so that its faults are told in the same words.
+  const resolved = resolveConfig(tuneSchema(general), {file: {path: 'settings', text: JSON.stringify(settings)}}, peerNames);
+  refuseIdle(general, resolved);
+  return resolved.value;
 }

@@ -68,7 +68,14 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
   const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
-  report({kind: 'geometry', geometry, folder: folder.path, device: device.name, reward: config.reward, ...(parts.warning !== undefined && {warning: parts.warning})});
+  report({
+    kind: 'geometry',
+    geometry,
+    folder: folder.path,
+    device: device.name,
+    reward: config.reward,
+    ...(parts.warning !== undefined && {warning: parts.warning}),
+  });
 
   const restored = parts.resume ? await restore(folder, algorithm) : undefined;
   const learner = await makeLearner(parts, layout, tables, restored?.learner);
@@ -89,7 +96,12 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     report({kind: 'evaluating', when, prompts: suite.prompts.length});
     return evaluateSuite(generate, policy, suite, reward, judge);
   };
-  const summarise = (status: RunSummary['status'], iterations: number, comparisons: readonly Comparison[], reason?: string): RunSummary => {
+  const summarise = (
+    status: RunSummary['status'],
+    iterations: number,
+    comparisons: readonly Comparison[],
+    reason?: string,
+  ): RunSummary => {
     const [first, ...others] = comparisons.map((c) => ({suite: suite.name, ...c}));
     return {
       status,
@@ -147,10 +159,15 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       await events.scalars(state.iteration, state.metrics);
       report({kind: 'iteration', iteration: state.iteration, metrics: state.metrics, fraction: fractionOf(config, progress)});
       if (state.iteration % config.checkpointEvery === 0) await save();
-      if (config.sampleEvery > 0 && state.iteration % config.sampleEvery === 0) await pictures(parts, generate, learner, events, state.iteration);
+      if (config.sampleEvery > 0 && state.iteration % config.sampleEvery === 0)
+        await pictures(parts, generate, learner, events, state.iteration);
       const {every} = config.evaluation;
       if (every > 0 && state.iteration % every === 0) {
-        report({kind: 'compared', iteration: state.iteration, comparisons: compare(before, await measure(learner.averaged, 'during'), judge, config.seed)});
+        report({
+          kind: 'compared',
+          iteration: state.iteration,
+          comparisons: compare(before, await measure(learner.averaged, 'during'), judge, config.seed),
+        });
       }
       last = performance.now();
     };
@@ -164,7 +181,9 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       );
     }
     await save();
-    await writeWeights(join(folder.path, 'policy.safetensors'), await learner.averagedParams(), {metadata: {iterations: String(progress.state.iteration)}});
+    await writeWeights(join(folder.path, 'policy.safetensors'), await learner.averagedParams(), {
+      metadata: {iterations: String(progress.state.iteration)},
+    });
     if (parts.signal.aborted) return await finish(summarise('interrupted', progress.state.iteration, []), []);
     const comparisons = compare(before, await measure(learner.averaged, 'after'), judge, config.seed);
     await pictures(parts, generate, learner, events, progress.state.iteration);
@@ -172,7 +191,10 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   } catch (error) {
     // The last good state is worth keeping whatever went wrong; the error itself is the caller's.
     await save().catch(() => undefined);
-    await writeSummary(folder.summary, summarise('failed', progress.state.iteration, [], error instanceof Error ? error.message : String(error))).catch(() => undefined);
+    await writeSummary(
+      folder.summary,
+      summarise('failed', progress.state.iteration, [], error instanceof Error ? error.message : String(error)),
+    ).catch(() => undefined);
     throw error;
   } finally {
     await metrics.close();
@@ -182,21 +204,52 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
 }
 
 const fractionOf = ({iterations, minutes}: RunConfig, {state, learnSeconds}: Progress): number =>
-  Math.max(iterations === undefined ? 0 : state.iteration / iterations, minutes === undefined ? 0 : learnSeconds / (minutes * 60));
+  Math.max(
+    iterations === undefined ? 0 : state.iteration / iterations,
+    minutes === undefined ? 0 : learnSeconds / (minutes * 60),
+  );
 
-function estimateOf(config: RunConfig, geometry: ReturnType<typeof geometryOf>, secondsPerClipStep: number): {secondsPerIteration: number; iterations: number; memoryBytes: number} {
+function estimateOf(
+  config: RunConfig,
+  geometry: ReturnType<typeof geometryOf>,
+  secondsPerClipStep: number,
+): {secondsPerIteration: number; iterations: number; memoryBytes: number} {
   // A backward pass costs about two forward passes, and the evaluation that was timed holds the scoring too.
   const secondsPerIteration = secondsPerClipStep * (geometry.clips * geometry.steps + 3 * geometry.transitions);
   const byTime = config.minutes === undefined ? Infinity : Math.max(1, Math.floor((config.minutes * 60) / secondsPerIteration));
-  return {secondsPerIteration, iterations: Math.min(config.iterations ?? Infinity, byTime), memoryBytes: peakMemoryBytes() + geometry.trajectoryBytes};
+  return {
+    secondsPerIteration,
+    iterations: Math.min(config.iterations ?? Infinity, byTime),
+    memoryBytes: peakMemoryBytes() + geometry.trajectoryBytes,
+  };
 }
 
-async function pictures(parts: TuneParts, generate: Generator, learner: ResidentLearner, events: EventFile, iteration: number): Promise<void> {
+async function pictures(
+  parts: TuneParts,
+  generate: Generator,
+  learner: ResidentLearner,
+  events: EventFile,
+  iteration: number,
+): Promise<void> {
   const {folder, environment, config} = parts;
-  await writePictures({folder, environment, generate, learner, events, iteration, steps: config.evaluation.steps, seed: EVALUATION_SEED});
+  await writePictures({
+    folder,
+    environment,
+    generate,
+    learner,
+    events,
+    iteration,
+    steps: config.evaluation.steps,
+    seed: EVALUATION_SEED,
+  });
 }
 
-function makeLearner(parts: TuneParts, layout: PolicyPacking, tables: SamplerTables, from_?: LearnerSnapshot): Promise<ResidentLearner> {
+function makeLearner(
+  parts: TuneParts,
+  layout: PolicyPacking,
+  tables: SamplerTables,
+  from_?: LearnerSnapshot,
+): Promise<ResidentLearner> {
   const {environment, device, algorithm, config, params} = parts;
   return createLearner(
     {
@@ -215,7 +268,10 @@ function makeLearner(parts: TuneParts, layout: PolicyPacking, tables: SamplerTab
   );
 }
 
-async function restore(folder: RunFolder, algorithm: ConfiguredAlgorithm): Promise<{learner: LearnerSnapshot; progress: Progress}> {
+async function restore(
+  folder: RunFolder,
+  algorithm: ConfiguredAlgorithm,
+): Promise<{learner: LearnerSnapshot; progress: Progress}> {
   const {state, meta, iteration} = await loadForResume(folder.checkpoints);
   const found = meta as {updates?: unknown; memory?: unknown; learnSeconds?: unknown} | null;
   if (typeof found?.updates !== 'number' || typeof found.learnSeconds !== 'number') {
@@ -223,6 +279,9 @@ async function restore(folder: RunFolder, algorithm: ConfiguredAlgorithm): Promi
   }
   return {
     learner: {arrays: state, updates: found.updates},
-    progress: {state: {iteration, memory: (found.memory as Memory | undefined) ?? algorithm.initialMemory, metrics: {}}, learnSeconds: found.learnSeconds},
+    progress: {
+      state: {iteration, memory: (found.memory as Memory | undefined) ?? algorithm.initialMemory, metrics: {}},
+      learnSeconds: found.learnSeconds,
+    },
   };
 }

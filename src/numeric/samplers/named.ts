@@ -10,9 +10,7 @@ import type {Density} from '../transition.js';
 
 /** Names of the stochastic samplers. */
 export const samplerNames = ['flowSde', 'ddim', 'cps', 'danceSde'] as const;
-/**
- *
- */
+/** One of them. */
 export type SamplerName = (typeof samplerNames)[number];
 
 /** Time shift of the flow samplers: more steps at high noise, where structure is decided. */
