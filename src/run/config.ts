@@ -180,21 +180,23 @@ function spot(path: string, origins: ReadonlyMap<string, string>): string {
  * The configuration as a YAML file that can be read back, each key under its description.
  *
  * @param value as `resolveConfig` gave it; keys that are undefined are left out.
+ * @param origins if given, each value that somebody gave says where.
  */
-export function renderConfig(schema: z.ZodType, value: object): string {
+export function renderConfig(schema: z.ZodType, value: object, origins: ReadonlyMap<string, string> = new Map()): string {
   const descriptions = new Map(describeKeys(schema).map((k) => [k.path, k.description]));
   const document = new Document(JSON.parse(JSON.stringify(value)));
-  annotate(document.contents, '', descriptions);
+  const annotate = (node: Node | null, prefix: string): void => {
+    if (!isMap(node)) return;
+    for (const {key, value: child} of node.items) {
+      if (!isScalar(key)) continue;
+      const path = prefix + String(key.value);
+      const description = descriptions.get(path);
+      if (description !== undefined && description !== '') key.commentBefore = ` ${description}`;
+      const origin = origins.get(path);
+      if (origin !== undefined && isScalar(child)) child.comment = ` from ${origin}`;
+      annotate(child as Node | null, `${path}.`);
+    }
+  };
+  annotate(document.contents, '');
   return document.toString({lineWidth: 0});
-}
-
-function annotate(node: Node | null, prefix: string, descriptions: ReadonlyMap<string, string>): void {
-  if (!isMap(node)) return;
-  for (const {key, value} of node.items) {
-    if (!isScalar(key)) continue;
-    const path = prefix + String(key.value);
-    const description = descriptions.get(path);
-    if (description !== undefined && description !== '') key.commentBefore = ` ${description}`;
-    annotate(value as Node | null, `${path}.`, descriptions);
-  }
 }

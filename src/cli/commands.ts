@@ -1,0 +1,28 @@
+/** The commands, in the order of a newcomer's first hour. */
+import type {Command} from './command.js';
+
+/** Every command of `rlft`. */
+export const commands: readonly Command[] = [
+  {
+    usage: 'run <algorithm>',
+    summary: 'Fine-tune a policy: rollouts, rewards, updates, held-out evaluation before and after',
+    savesOnInterrupt: true,
+    load: () => import('./run.js'),
+  },
+  {
+    usage: 'sample <captions..>',
+    summary: 'Draw videos for captions',
+    load: () => import('./sample.js'),
+  },
+  {
+    usage: 'pretrain',
+    summary: "Train a world's base policy from nothing",
+    savesOnInterrupt: true,
+    load: () => import('./pretrain.js'),
+  },
+  {
+    usage: 'doctor',
+    summary: 'Say what rlft finds on this machine: versions, cores, memory',
+    load: () => import('./doctor.js'),
+  },
+];
