@@ -34,8 +34,8 @@ const poorEvidence = 0.8;
 const coarseSizes = 4;
 const largestCoarse = sizeCount - 3;
 /** Nouns that are fitted finely, best first, and the share of the best one's gain that they need. */
-const finalists = 3;
-const finalistGain = 0.75;
+const finalists = 4;
+const finalistGain = 0.6;
 
 /** A noun on the lattice and what it gains there. */
 interface Candidate {
@@ -120,7 +120,7 @@ export class Detector {
     this.#forget(-Infinity);
     for (let size = largestCoarse; size >= 0; size -= coarseSizes) {
       const pixels = this.#bank.pixels(size);
-      if (pixels > 0.7 * length && pixels < 1.6 * length) this.#scan(picture, size, x - 2, x + 2, y - 2, y + 2, 2);
+      if (pixels > 0.7 * length && pixels < 1.6 * length) this.#scan(picture, size, x - 2, x + 2, y - 2, y + 2, 1);
     }
     const near = this.#finest(picture);
     if (near !== undefined && near.detection.evidence >= poorEvidence) return near;

@@ -17,7 +17,10 @@ function truths(preset: Preset, split: 'heldOut' | 'heldOutCompositional', count
   return ndarray('float32', [count, preset.frames, preset.side, preset.side, 3], data);
 }
 
-describe('openJudge', () => {
+describe('openJudge', function () {
+  // Threads load the whole plug-in surface first.
+  this.timeout(60000);
+
   it('gives clips of the renderer at least .97 in every dimension, in both presets and splits', async () => {
     for (const [preset, count] of [
       [presets.mini, 60],
