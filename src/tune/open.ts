@@ -75,8 +75,8 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
     ? named('algorithm', request.algorithm, config.algorithm)
     : algorithms.get(config.algorithm);
   const module = request.reward ? named('reward', request.reward, config.reward) : rewards.get(config.reward);
-  const weights = request.params ? undefined : weightsOf(environment, config.policy);
-  const params = request.params ?? (await readWeights(weightsOf(environment, config.policy))).params;
+  const weights = request.params ? [] : [weightsOf(environment, config.policy)];
+  const params = request.params ?? (await readWeights(weights[0])).params;
   let judge: Judge | undefined;
   const openJudge = (): Judge => {
     judge ??= environment.openJudge?.(JUDGE_THREADS);
@@ -90,7 +90,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
   const device = await openDevice(config.device, config.threads === 0 ? {} : {threads: config.threads});
   try {
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
-    else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights === undefined ? [] : [weights]));
+    else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
     return await tune({
       config,
       folder,

@@ -53,13 +53,9 @@ export function refuseIdle(algorithm: Algorithm, {value, origins}: ResolvedConfi
  * @throws ConfigError with one line for each fault, and for a setting that changes nothing in this run.
  * @example tuneConfig(ddpo, {iterations: 20, learningRate: 2e-4}).samplesPerPrompt // 8
  */
-export function tuneConfig<Shape extends z.ZodRawShape>(
-  algorithm: Algorithm<Shape>,
-  settings: Readonly<Record<string, unknown>> = {},
-): TuneConfig {
-  const general = algorithm as unknown as Algorithm;
+export function tuneConfig(algorithm: Algorithm, settings: Readonly<Record<string, unknown>> = {}): TuneConfig {
   // JSON is YAML: the object goes the way of a file, so that its faults are told in the same words.
-  const resolved = resolveConfig(tuneSchema(general), {file: {path: 'settings', text: JSON.stringify(settings)}}, peerNames);
-  refuseIdle(general, resolved);
+  const resolved = resolveConfig(tuneSchema(algorithm), {file: {path: 'settings', text: JSON.stringify(settings)}}, peerNames);
+  refuseIdle(algorithm, resolved);
   return resolved.value;
 }
