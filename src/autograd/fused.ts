@@ -25,10 +25,17 @@ const run = (kernel: string, inputs: Record<string, tf.Tensor>, attrs: tf.NamedA
  * @param epsilon added to the population variance.
  * @source Ba et al. 2016, arXiv:1607.06450.
  */
-export function layerNorm(x: tf.Tensor, epsilon = 1e-5): tf.Tensor {
-  if (has(LAYER_NORM)) return run(LAYER_NORM, {x}, {epsilon})[0]!;
+export const layerNorm = (x: tf.Tensor, epsilon = 1e-5): tf.Tensor => layerNormParts(x, epsilon).y;
+
+/** `layerNorm` with the factor 1/√(var x + ε) `[…, 1]` that its gradient needs. */
+export function layerNormParts(x: tf.Tensor, epsilon = 1e-5): {y: tf.Tensor; inverseDeviation: tf.Tensor} {
+  if (has(LAYER_NORM)) {
+    const [y, inverseDeviation] = run(LAYER_NORM, {x}, {epsilon}) as [tf.Tensor, tf.Tensor];
+    return {y, inverseDeviation};
+  }
   const centred = tf.sub(x, tf.mean(x, -1, true));
-  return tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)));
+  const inverseDeviation = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon));
+  return {y: tf.mul(centred, inverseDeviation), inverseDeviation};
 }
 
 /**
@@ -44,28 +51,29 @@ export function rotary(x: tf.Tensor, angles: readonly (readonly number[])[], inv
   const sign = inverse ? -1 : 1;
   const cos = tf.tensor2d(angles.map((row) => row.map(Math.cos)));
   const sin = tf.tensor2d(angles.map((row) => row.map((a) => sign * Math.sin(a))));
-  if (has(ROTARY)) return run(ROTARY, {x, cos, sin}, {})[0]!;
+  if (has(ROTARY)) return run(ROTARY, {x, cos, sin}, {})[0];
   const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
   return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1);
 }
 
+/** Their gradients. */
 export const fused: Readonly<Record<string, Gradient>> = {
   [LAYER_NORM]: {
     outputsToSave: [true, true],
     gradFunc: (dys, [y, inverseStd]) => ({
       x: () => {
-        const dy = (dys as tf.Tensor[])[0]!;
-        const along = tf.mean(tf.mul(dy, y!), -1, true);
-        return tf.mul(tf.sub(tf.sub(dy, tf.mean(dy, -1, true)), tf.mul(y!, along)), inverseStd!);
+        const dy = (dys as tf.Tensor[])[0];
+        const along = tf.mean(tf.mul(dy, y), -1, true);
+        return tf.mul(tf.sub(tf.sub(dy, tf.mean(dy, -1, true)), tf.mul(y, along)), inverseStd);
       },
     }),
   },
   [ROTARY]: {
     inputsToSave: ['cos', 'sin'],
-    gradFunc: (dys, [cos, sin]) => ({
-      x: () => run(ROTARY, {x: (dys as tf.Tensor[])[0]!, cos: cos!, sin: tf.neg(sin!)}, {})[0]!,
-      cos: () => tf.zerosLike(cos!),
-      sin: () => tf.zerosLike(sin!),
+    gradFunc: (dy, [cos, sin]) => ({
+      x: () => run(ROTARY, {x: dy as tf.Tensor, cos: cos, sin: tf.neg(sin)}, {})[0],
+      cos: () => tf.zerosLike(cos),
+      sin: () => tf.zerosLike(sin),
     }),
   },
 };

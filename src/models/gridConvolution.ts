@@ -14,7 +14,7 @@ import {weight} from './layers.js';
  *
  * @param rows, columns of the grid; `radius` 1 means 3 taps along an axis.
  */
-function spatialBands(rows: number, columns: number): number[][] {
+export function spatialBands(rows: number, columns: number): number[][] {
   const n = rows * columns;
   return Array.from({length: 9}, (_, tap) => {
     const [dy, dx] = [Math.floor(tap / 3) - 1, (tap % 3) - 1];
@@ -52,11 +52,18 @@ export function gridConvolution(params: Branch<tf.Tensor>, x: tf.Tensor, grid: r
   const [t, rows, columns] = grid;
   const plane = rows * columns;
   const [batch, , channels] = x.shape as [number, number, number];
-  const space = tf.reshape(tf.matMul(weight(params, 'space') as tf.Tensor2D, tf.tensor2d(spatialBands(rows, columns))), [channels, plane, plane]);
+  const space = tf.reshape(tf.matMul(weight(params, 'space') as tf.Tensor2D, tf.tensor2d(spatialBands(rows, columns))), [
+    channels,
+    plane,
+    plane,
+  ]);
   const time = tf.reshape(tf.matMul(weight(params, 'time') as tf.Tensor2D, tf.tensor2d(temporalBands(t))), [channels, t, t]);
   // [C, T, B, plane]: each channel's images are the rows of one product.
   const planes = tf.transpose(tf.reshape(x, [batch, t, plane, channels]), [3, 1, 0, 2]);
-  const convolved = tf.add(tf.matMul(tf.reshape(planes, [channels, t * batch, plane]), space), tf.reshape(weight(params, 'bias'), [channels, 1, 1]));
+  const convolved = tf.add(
+    tf.matMul(tf.reshape(planes, [channels, t * batch, plane]), space),
+    tf.reshape(weight(params, 'bias'), [channels, 1, 1]),
+  );
   const mixed = tf.matMul(time, tf.reshape(convolved, [channels, t, batch * plane]));
   return tf.reshape(tf.transpose(tf.reshape(mixed, [channels, t, batch, plane]), [2, 1, 3, 0]), [batch, t * plane, channels]);
 }

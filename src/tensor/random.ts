@@ -56,16 +56,16 @@ export function philoxStream(counter: Words4, key: Words2, out: Uint32Array, rou
     let k0 = key[0] | 0;
     let k1 = key[1] | 0;
     for (let round = 0; round < rounds; round++) {
-      // High words of the two 64-bit products, by 16-bit columns.
+      // High words of the two 64-bit products by 16-bit columns, no partial sum of which exceeds 32 bits: V8 keeps them integers.
       const a0 = c0 & 0xffff;
       const b0 = c0 >>> 16;
-      const s0 = (Math.imul(a0, M0_LOW) >>> 16) + (Math.imul(b0, M0_LOW) >>> 0);
-      const t0 = (s0 & 0xffff) + (Math.imul(a0, M0_HIGH) >>> 0);
+      const s0 = (Math.imul(b0, M0_LOW) + (Math.imul(a0, M0_LOW) >>> 16)) | 0;
+      const t0 = (Math.imul(a0, M0_HIGH) + (s0 & 0xffff)) | 0;
       const high0 = (Math.imul(b0, M0_HIGH) + (s0 >>> 16) + (t0 >>> 16)) | 0;
       const a2 = c2 & 0xffff;
       const b2 = c2 >>> 16;
-      const s2 = (Math.imul(a2, M1_LOW) >>> 16) + (Math.imul(b2, M1_LOW) >>> 0);
-      const t2 = (s2 & 0xffff) + (Math.imul(a2, M1_HIGH) >>> 0);
+      const s2 = (Math.imul(b2, M1_LOW) + (Math.imul(a2, M1_LOW) >>> 16)) | 0;
+      const t2 = (Math.imul(a2, M1_HIGH) + (s2 & 0xffff)) | 0;
       const high1 = (Math.imul(b2, M1_HIGH) + (s2 >>> 16) + (t2 >>> 16)) | 0;
       const low0 = Math.imul(c0, M0);
       const low1 = Math.imul(c2, M1);
@@ -146,16 +146,41 @@ function forEachChunk(key: NoiseKey, words: number, use: (words: Uint32Array, st
   }
 }
 
+/** Pieces into which [1, 2) is cut for the logarithm: 1/centre, and its logarithm taken back. */
+const PIECES = 64;
+const inverseCentre = Float64Array.from({length: PIECES}, (_, i) => 1 / (1 + (i + 0.5) / PIECES));
+const logCentre = inverseCentre.map((x) => -Math.log(x));
+const powerOf2 = Float64Array.from({length: 33}, (_, lead) => 2 ** (lead - 31));
+/** Above this word the logarithm is so near 0 that its pieces cancel. */
+const NEAR_ONE = 0xfff00000;
+
+/** ln((word + ½)/2³²), to 1e-15 of ln 2: a function call to Math.log costs as much as all the rest of a normal. */
+function logUniform(word: number): number {
+  if (word >= NEAR_ONE) return Math.log((word + 0.5) * 2 ** -32);
+  const lead = Math.clz32(word);
+  const mantissa = (word + 0.5) * powerOf2[lead];
+  const piece = ((mantissa - 1) * PIECES) | 0;
+  const r = mantissa * inverseCentre[piece] - 1;
+  const log1p = r * (1 + r * (-1 / 2 + r * (1 / 3 + r * (-1 / 4 + r * (1 / 5 + r * (-1 / 6 + r / 7))))));
+  return log1p + logCentre[piece] - (lead + 1) * Math.LN2;
+}
+
+const quadrantCos = [1, 0, -1, 0];
+const quadrantSin = [0, 1, 0, -1];
+
 /** Two standard normals from two words, by Box-Muller in float64, written to `out[at]` and, if it exists, `out[at + 1]`. */
 function boxMuller(first: number, second: number, out: Float32Array, at: number): void {
-  const radius = Math.sqrt(-2 * Math.log((first + 0.5) * 2 ** -32));
-  // Two bits choose the quadrant and thirty the angle within it, in [-π/4, π/4): no argument reduction is needed.
+  const radius = Math.sqrt(-2 * logUniform(first));
+  // Two bits choose the quadrant and thirty the angle within it, in [-π/4, π/4), where seven terms of the series are exact.
   const angle = ((second & 0x3fffffff) - 0x20000000) * (Math.PI / 2 ** 31);
-  const x = radius * Math.cos(angle);
-  const y = radius * Math.sin(angle);
+  const z = angle * angle;
+  const cos = 1 + z * (-1 / 2 + z * (1 / 24 + z * (-1 / 720 + z * (1 / 40320 + z * (-1 / 3628800 + z * (1 / 479001600 - z / 87178291200))))));
+  const sin = angle * (1 + z * (-1 / 6 + z * (1 / 120 + z * (-1 / 5040 + z * (1 / 362880 + z * (-1 / 39916800 + z / 6227020800))))));
   const quadrant = second >>> 30;
-  out[at] = quadrant === 0 ? x : quadrant === 1 ? -y : quadrant === 2 ? -x : y;
-  out[at + 1] = quadrant === 0 ? y : quadrant === 1 ? x : quadrant === 2 ? -y : -x;
+  const turnCos = quadrantCos[quadrant];
+  const turnSin = quadrantSin[quadrant];
+  out[at] = radius * (cos * turnCos - sin * turnSin);
+  out[at + 1] = radius * (sin * turnCos + cos * turnSin);
 }
 
 /**
