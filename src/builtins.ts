@@ -1,8 +1,10 @@
 /** Registers what ships with rlft; the only file of `src/` that imports the three plug-in folders. */
 import {ddpo} from '../algorithms/ddpo.js';
-import {fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
+import {fluentClips, fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
+import {gaussianToy, gaussianToyModule} from '../environments/gaussianToy.js';
 import {brightness} from '../rewards/brightness.js';
 import {judge} from '../rewards/judge.js';
+import {nearTarget} from '../rewards/nearTarget.js';
 import type {Algorithm} from './algorithm.js';
 import type {EnvironmentModule} from './environment.js';
 import {registry} from './registry.js';
@@ -12,7 +14,9 @@ import type {RewardModule} from './reward.js';
 export const algorithms = registry<Algorithm>('algorithm', [ddpo]);
 
 /** The rewards, by the names that expressions use. */
-export const rewards = registry<RewardModule>('reward', [judge, brightness]);
+export const rewards = registry<RewardModule>('reward', [judge, brightness, nearTarget]);
 
 /** The worlds. */
-export const environments = registry<EnvironmentModule>('environment', [fluentClipsModule]);
+export const environments = registry<EnvironmentModule>('environment', [fluentClipsModule, gaussianToyModule]);
+
+export {brightness, ddpo, fluentClips, fluentClipsModule, gaussianToy, gaussianToyModule, judge, nearTarget};

@@ -43,7 +43,7 @@ const frame = {
     .min(1)
     .default('shipped')
     .describe('Weights to start from: a safetensors file, or "shipped" for those of the preset.'),
-  reward: z.string().min(1).describe('A reward, or an expression over rewards such as "0.7*a + 0.3*b".'),
+  reward: z.string().min(1).describe('Name of the reward.'),
   seed: z
     .int()
     .min(0)

@@ -1,0 +1,151 @@
+/**
+ * The library, in reading order: `import {ddpo, runTuning, tuneConfig} from 'rlft'`.
+ *
+ * Authors of plug-ins find what they build on in `rlft/plugin`, and the checks that their plug-ins must pass in
+ * `rlft/conformance`; docs/adding-a-reward.md and its two sisters begin there.
+ */
+
+// The three contracts.
+export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
+export type {
+  Algorithm,
+  ConfiguredAlgorithm,
+  LearnContext,
+  Learner,
+  LossFunction,
+  LossSums,
+  Memory,
+  OptimizerOptions,
+  PolicyInGraph,
+  Scored,
+  TrainState,
+  TransitionBatch,
+  UpdateReport,
+} from './algorithm.js';
+
+// The sentence: prompts → rollouts → rewards → advantages → update → metrics.
+export {promptsOf, requestsOf, train, type TrainParts} from './train.js';
+
+// What ships with rlft: algorithms, rewards, environments.
+export {algorithms, brightness, ddpo, environments, fluentClips, fluentClipsModule, judge, rewards} from './builtins.js';
+export type {Registry} from './registry.js';
+
+// Runs in folders: what the commands do.
+export {runTuning, type TuneRequest} from './tune/open.js';
+export {tuneConfig, tuneSchema, type TuneConfig} from './tune/schema.js';
+export type {Estimate, Geometry, TuneEvent} from './tune/events.js';
+export {tune, type TuneParts} from './tune/tune.js';
+export {sample, type SampleFile, type SampleRequest} from './tune/sample.js';
+export {pretrain, type PretrainEvent, type PretrainRequest} from './pretrain/pretrain.js';
+export type {PretrainPlan} from './pretrain/schedule.js';
+export {claimRunFolder, createRunFolder, openRunFolder, type RunFolder} from './run/runFolder.js';
+export {resolveConfig, renderConfig, type ConfigSources, type ResolvedConfig} from './run/config.js';
+export type {RunConfig} from './run/runSchema.js';
+export {readMetrics, type Metrics, type MetricsRow} from './run/metrics.js';
+export {listCheckpoints, loadCheckpoint, type CheckpointFile, type Snapshot} from './run/checkpoint.js';
+export {readWeights, writeWeights} from './run/weights.js';
+export type {Evaluation, RunSummary} from './run/summary.js';
+
+// The engine's door: numeric functions on a device.
+export {openDevice} from './engine/devices.js';
+export type {
+  Argument,
+  CallOptions,
+  CallResult,
+  CompileReport,
+  Device,
+  DeviceOptions,
+  Jitted,
+  Resident,
+  ResidentTree,
+} from './engine/device.js';
+export type {NumericFunction} from './engine/trace.js';
+
+// Rollouts.
+export {createGenerator, type GenerateRequest, type Generator, type Trajectories} from './rollout/generate.js';
+export {packPolicyFor, putPolicy, type PolicyPacking} from './rollout/residentPolicy.js';
+export {rollout} from './stream/rollout.js';
+export {score} from './stream/score.js';
+
+// Learning.
+export {createLearner, type LearnerParts, type LearnerSnapshot, type ResidentLearner} from './learn/learner.js';
+export {checkParity} from './learn/parity.js';
+export {chunks, gatherTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
+
+// Held-out evaluation.
+export {compare, evaluateSuite, type Comparison, type Suite, type SuiteScores} from './evaluate/evaluate.js';
+export {bootstrap, type Interval} from './evaluate/bootstrap.js';
+
+// Samplers: tables of affine Gaussian transitions, and the one step that serves them all.
+export {odeTable, samplerTables, samplerNames, type SamplerName, type SamplerTables} from './numeric/samplers/named.js';
+export type {Transition} from './numeric/samplers/sampler.js';
+export {flowSde, wanSde, type FlowSdeOptions} from './numeric/samplers/flowSde.js';
+export {danceSde, type DanceSdeOptions} from './numeric/samplers/danceSde.js';
+export {cps, type CpsOptions} from './numeric/samplers/cps.js';
+export {ddim, type DdimOptions} from './numeric/samplers/ddim.js';
+export {ode, windowed} from './numeric/samplers/ode.js';
+export {
+  alphaBars,
+  flowSigmas,
+  shiftTime,
+  timesteps,
+  zeroTerminalSnr,
+  type BetaSchedule,
+  type FlowSigmaOptions,
+  type TimestepOptions,
+} from './numeric/schedule.js';
+export {replay, step, type Density, type TransitionInputs} from './numeric/transition.js';
+export {cpsLogProbability, klDivergence, logProbability} from './numeric/gaussian.js';
+export {fromClean, toClean, type NoisyPoint, type Prediction} from './numeric/prediction.js';
+
+// Advantages.
+export {
+  batchAdvantages,
+  clampAdvantages,
+  groupAdvantages,
+  promptTracker,
+  trackAdvantages,
+  type Deviation,
+  type GroupAdvantageOptions,
+  type PromptTracker,
+} from './numeric/advantages.js';
+
+// Policy-gradient losses.
+export {
+  approxKl,
+  clipFraction,
+  clippedSurrogate,
+  importanceRatio,
+  klEstimate,
+  type LogProbabilities,
+} from './numeric/surrogate.js';
+
+// Optimizers.
+export {adamCorrections, adamw, type AdamWOptions, type AdamWState, type AdamWStep} from './numeric/optim/adamw.js';
+export {nesterov, newtonSchulz, orthogonalise, type MuonOptions} from './numeric/optim/muon.js';
+export {clipByGlobalNorm, globalNorm} from './numeric/optim/clip.js';
+export {ema, emaDecayAt} from './numeric/optim/ema.js';
+export {learningRate, type LearningRateSchedule} from './numeric/optim/learningRate.js';
+
+// Values: arrays, trees of them, keyed noise.
+export {float32, int32, ndarray, sizeOf, zeros, type DType, type NdArray} from './tensor/ndarray.js';
+export {leaves, mapTree, unflatten, type Branch, type Params, type Tree} from './tensor/tree.js';
+export {integers, normals, permutation, uniforms, type NoiseKey} from './tensor/random.js';
+
+// Pictures.
+export {animatedSheet, animatedWebp, clipOf, contactSheet, toBytes, type Picture, type SheetRow} from './report/pictures.js';
+
+// Errors: one class per cause, each with the exit code of the command line.
+export {
+  ConfigError,
+  ContractError,
+  CorruptFileError,
+  DeviceError,
+  NonFiniteError,
+  RlftError,
+  ShapeError,
+  TracedReadError,
+  UnknownNameError,
+  UnsupportedOpError,
+} from './errors.js';
