@@ -30,9 +30,8 @@ const mostObjects = 3;
 const certainEvidence = 0.9;
 /** Evidence below which a wider search is worth its time. */
 const poorEvidence = 0.8;
-/** Every how many sizes of the lattice the coarse search looks at, and the largest of them. */
+/** Every how many sizes of the lattice the coarse search looks at. */
 const coarseSizes = 4;
-const largestCoarse = sizeCount - 3;
 /** Nouns that are fitted finely, best first, and the share of the best one's gain that they need. */
 const finalists = 4;
 const finalistGain = 0.6;
@@ -44,9 +43,14 @@ interface Candidate {
   x: number;
   y: number;
   size: number;
+  /** The top of the parabolas through its neighbours, between the points of the lattice. */
+  readonly top: {-readonly [K in keyof LatticePoint]: number};
 }
 
-/** A candidate at its best, off the lattice. */
+/** A noun that stands nowhere yet. */
+const newCandidate = (noun: number): Candidate => ({noun, gain: -Infinity, x: 0, y: 0, size: 0, top: {x: 0, y: 0, size: 0}});
+
+/** A candidate at its best. */
 interface Found {
   readonly gain: number;
   readonly template: Template;
@@ -57,6 +61,8 @@ interface Found {
 export class Detector {
   readonly #preset: Preset;
   readonly #bank: Bank;
+  /** Sizes of the coarse search, the largest first: what gains much early rules out more of the rest. */
+  readonly #coarse = Array.from({length: Math.floor(sizeCount / coarseSizes)}, (_, i) => sizeCount - 3 - i * coarseSizes);
   readonly #blobs: BlobFinder;
   readonly #fit: Fit = newFit();
   readonly #candidates: readonly Candidate[];
@@ -67,7 +73,7 @@ export class Detector {
     this.#preset = preset;
     this.#bank = new Bank(preset);
     this.#blobs = new BlobFinder(preset.side);
-    this.#candidates = preset.nouns.map((_, noun) => ({noun, gain: -Infinity, x: 0, y: 0, size: 0}));
+    this.#candidates = preset.nouns.map((_, noun) => newCandidate(noun));
   }
 
   /**
@@ -96,17 +102,12 @@ export class Detector {
   #again(picture: Picture, blob: Blob, expected: readonly Detection[]): Found | undefined {
     for (const {noun: name, x, y, size} of expected) {
       if (x < blob.left - 1 || x > blob.right + 2 || y < blob.top - 1 || y > blob.bottom + 2) continue;
-      const noun = this.#preset.nouns.indexOf(name);
-      const lattice = Math.round(this.#bank.sizeOf(size));
-      const candidate: Candidate = {
-        noun,
-        gain: -Infinity,
-        x: Math.round(x * stepsPerPixel),
-        y: Math.round(y * stepsPerPixel),
-        size: Math.max(0, Math.min(sizeCount - 1, lattice)),
-      };
-      candidate.gain = this.#gainAt(picture, candidate.noun, candidate.x, candidate.y, candidate.size);
-      const found = this.#refine(picture, candidate, 4);
+      const candidate = newCandidate(this.#preset.nouns.indexOf(name));
+      candidate.x = Math.round(x * stepsPerPixel);
+      candidate.y = Math.round(y * stepsPerPixel);
+      candidate.size = Math.max(0, Math.min(sizeCount - 1, Math.round(this.#bank.sizeOf(size))));
+      this.#climb(picture, candidate);
+      const found = this.#settle(picture, candidate);
       if (found !== undefined && found.detection.evidence >= certainEvidence) return found;
     }
     return undefined;
@@ -118,14 +119,15 @@ export class Detector {
     const y = Math.floor((blob.top + blob.bottom) / 2);
     const length = Math.max(blob.right - blob.left, blob.bottom - blob.top) + 1;
     this.#forget(-Infinity);
-    for (let size = largestCoarse; size >= 0; size -= coarseSizes) {
-      const pixels = this.#bank.pixels(size);
-      if (pixels > 0.7 * length && pixels < 1.6 * length) this.#scan(picture, size, x - 2, x + 2, y - 2, y + 2, 1);
+    // A low contrast can hide parts of an object, so it may be larger than its patch.
+    const sizes = this.#coarse.filter((size) => this.#bank.pixels(size) < 1.6 * length);
+    for (const size of sizes) {
+      if (this.#bank.pixels(size) > 0.7 * length) this.#scan(picture, size, x - 2, x + 2, y - 2, y + 2, 1);
     }
     const near = this.#finest(picture);
     if (near !== undefined && near.detection.evidence >= poorEvidence) return near;
     this.#forget(near?.gain ?? -Infinity);
-    for (let size = largestCoarse; size >= 0; size -= coarseSizes) {
+    for (const size of sizes) {
       const step = Math.max(2, Math.round(this.#bank.pixels(size) / 5));
       this.#scan(picture, size, blob.left + 2, blob.right - 2, blob.top + 2, blob.bottom - 2, step);
     }
@@ -169,14 +171,13 @@ export class Detector {
   #finest(picture: Picture): Found | undefined {
     const order = [...this.#candidates].sort((a, b) => b.gain - a.gain);
     const most = this.#most;
-    let best: Found | undefined;
+    let best: Candidate | undefined;
     for (const candidate of order.slice(0, finalists)) {
       if (candidate.gain === -Infinity || candidate.gain < finalistGain * most) break;
-      candidate.gain = this.#gainAt(picture, candidate.noun, candidate.x, candidate.y, candidate.size);
-      const found = this.#refine(picture, candidate, 4);
-      if (found !== undefined && (best === undefined || found.gain > best.gain)) best = found;
+      this.#climb(picture, candidate);
+      if (best === undefined || candidate.gain > best.gain) best = candidate;
     }
-    return best;
+    return best && this.#settle(picture, best);
   }
 
   #gainAt(picture: Picture, noun: number, x: number, y: number, size: number): number {
@@ -187,50 +188,48 @@ export class Detector {
     return this.#fit.gain;
   }
 
-  /** Climbs on the lattice with falling steps, then to the top of the parabolas through the neighbours. */
-  #refine(picture: Picture, at: Candidate, firstStep: number): Found | undefined {
-    if (at.gain === -Infinity) return undefined;
-    const {noun} = at;
-    const point = {x: 0, y: 0, size: 0};
-    for (let step = firstStep; step >= 1; step >>= 1) {
+  /** Climbs on the lattice with falling steps, and finds the top between its points. */
+  #climb(picture: Picture, at: Candidate): void {
+    const {noun, top} = at;
+    at.gain = this.#gainAt(picture, noun, at.x, at.y, at.size);
+    if (at.gain === -Infinity) return;
+    for (let step = stepsPerPixel; step >= 1; step >>= 1) {
       for (const axis of axes) {
+        const dx = axis === 'x' ? step : 0;
+        const dy = axis === 'y' ? step : 0;
+        const ds = axis === 'size' ? step : 0;
         for (;;) {
-          const lower = this.#gainAt(
-            picture,
-            noun,
-            at.x - (axis === 'x' ? step : 0),
-            at.y - (axis === 'y' ? step : 0),
-            at.size - (axis === 'size' ? step : 0),
-          );
-          const upper = this.#gainAt(
-            picture,
-            noun,
-            at.x + (axis === 'x' ? step : 0),
-            at.y + (axis === 'y' ? step : 0),
-            at.size + (axis === 'size' ? step : 0),
-          );
+          const lower = this.#gainAt(picture, noun, at.x - dx, at.y - dy, at.size - ds);
+          const upper = this.#gainAt(picture, noun, at.x + dx, at.y + dy, at.size + ds);
           const gain = Math.max(lower, upper);
-          const bend = lower + upper - 2 * at.gain;
-          point[axis] =
-            at[axis] + (bend < 0 && bend > -Infinity ? Math.max(-0.5, Math.min(0.5, (lower - upper) / (2 * bend))) * step : 0);
-          if (gain <= at.gain) break;
+          if (gain <= at.gain) {
+            // The parabola through the three has its top within half a step; at the end of the lattice there is none.
+            const bend = lower + upper - 2 * at.gain;
+            top[axis] = at[axis] + (bend < 0 && bend > -Infinity ? (step * (lower - upper)) / (2 * bend) : 0);
+            break;
+          }
           at[axis] += upper > lower ? step : -step;
           at.gain = gain;
         }
       }
     }
-    const template = this.#bank.between(noun, point);
+  }
+
+  /** What a candidate is at its top. */
+  #settle(picture: Picture, {noun, gain, top}: Candidate): Found | undefined {
+    if (gain === -Infinity) return undefined;
+    const template = this.#bank.between(noun, top);
     fitTemplate(this.#fit, template, 0, 0, picture);
-    const {gain, evidence, red, green, blue} = this.#fit;
+    const {evidence, red, green, blue} = this.#fit;
     const detection = {
       noun: this.#preset.nouns[noun]!,
-      x: point.x / stepsPerPixel,
-      y: point.y / stepsPerPixel,
-      size: this.#bank.pixels(point.size),
+      x: top.x / stepsPerPixel,
+      y: top.y / stepsPerPixel,
+      size: this.#bank.pixels(top.size),
       evidence,
       color: [red, green, blue] as const,
     };
-    return {gain, template, detection};
+    return {gain: this.#fit.gain, template, detection};
   }
 
   /** Draws an object into the explanation. */
