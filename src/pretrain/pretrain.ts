@@ -10,7 +10,7 @@ import {odeTable} from '../numeric/samplers/named.js';
 import {clipOf, contactSheet, toBytes} from '../report/pictures.js';
 import {createGenerator} from '../rollout/generate.js';
 import {packPolicyFor, putPolicy} from '../rollout/residentPolicy.js';
-import {dropCheckpointsAfter, loadForResume, saveCheckpoint} from '../run/checkpoint.js';
+import {loadForResume, removeDrafts, saveCheckpoint} from '../run/checkpoint.js';
 import {openMetrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
 import {writeWeights} from '../run/weights.js';
@@ -67,7 +67,7 @@ export async function pretrain(request: PretrainRequest): Promise<void> {
     RENDER_THREADS,
   );
   const metrics = await openMetrics(folder.metrics, restored?.iteration ?? 0);
-  if (restored) await dropCheckpointsAfter(folder.checkpoints, restored.iteration);
+  if (restored) await removeDrafts(folder.checkpoints);
   let updates = restored?.iteration ?? 0;
   report({kind: 'started', totalUpdates: trainer.totalUpdates, updates, folder: folder.path});
   const save = async (): Promise<void> => {

@@ -118,54 +118,35 @@ async function hashes(path: string): Promise<{written: string; actual: string}> 
 }
 
 /**
- * The checkpoint to resume from.
+ * The checkpoint to resume from: the newest.
  *
  * @param folder the run's `checkpoints/`.
- * @param iteration which one; the newest if undefined.
  * @throws RlftError if there is none; CorruptFileError if it is torn or altered, offering the newest good one before it.
  */
-export async function loadForResume(folder: string, iteration?: number): Promise<Snapshot & {readonly iteration: number}> {
-  const all = await listCheckpoints(folder);
-  const at = iteration === undefined ? 0 : all.findIndex((c) => c.iteration === iteration);
-  const wanted = all[at];
-  if (wanted === undefined) {
-    const have = all.map((c) => c.iteration).join(', ');
-    const which =
-      iteration === undefined
-        ? 'holds no checkpoint'
-        : `holds no checkpoint of iteration ${iteration}; it has: ${have || 'none'}`;
-    throw new RlftError(`resume: ${folder} ${which}.`);
-  }
+export async function loadForResume(folder: string): Promise<Snapshot & {readonly iteration: number}> {
+  const [newest, ...older] = await listCheckpoints(folder);
+  if (newest === undefined) throw new RlftError(`resume: ${folder} holds no checkpoint.`);
   try {
-    return await loadCheckpoint(wanted.path);
+    return await loadCheckpoint(newest.path);
   } catch (error) {
     if (!(error instanceof CorruptFileError)) throw error;
-    throw new CorruptFileError(`${error.message} ${await offer(all.slice(at + 1))}`, {cause: error});
+    throw new CorruptFileError(`${error.message} ${await offer(older)}`, {cause: error});
   }
 }
 
 async function offer(older: readonly CheckpointFile[]): Promise<string> {
   for (const {iteration, path} of older) {
-    if (
-      await loadCheckpoint(path).then(
-        () => true,
-        () => false,
-      )
-    ) {
-      return `The one before it, ${basename(path)}, is good: add --from ${iteration} to resume there.`;
-    }
+    const good = await loadCheckpoint(path).then(
+      () => true,
+      () => false,
+    );
+    if (good) return `${basename(path)}, after ${iteration} iterations, is good: delete the newer ones to resume from it.`;
   }
   return 'No earlier checkpoint is good.';
 }
 
-/**
- * Makes a resumed run the only history of its folder: removes the checkpoints after `iteration`, which belong to the course
- * that is being left, and what a killed process had half written.
- */
-export async function dropCheckpointsAfter(folder: string, iteration: number): Promise<void> {
-  const newer = (await listCheckpoints(folder)).filter((c) => c.iteration > iteration).map((c) => c.path);
-  const drafts = (await readdir(folder).catch(() => []))
-    .filter((name) => name.endsWith('.tmp'))
-    .map((name) => join(folder, name));
-  for (const path of [...newer, ...drafts]) await rm(path, {force: true});
+/** Removes what a killed process had half written; to be called when a run is resumed, so that no other process writes there. */
+export async function removeDrafts(folder: string): Promise<void> {
+  const drafts = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.tmp'));
+  for (const name of drafts) await rm(join(folder, name), {force: true});
 }

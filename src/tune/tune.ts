@@ -13,7 +13,7 @@ import {samplerTables, type SamplerTables} from '../numeric/samplers/named.js';
 import type {Reward} from '../reward.js';
 import {createGenerator, type Generator} from '../rollout/generate.js';
 import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
-import {dropCheckpointsAfter, loadForResume, saveCheckpoint, type Json} from '../run/checkpoint.js';
+import {loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
 import {openMetrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
 import type {RunConfig} from '../run/runSchema.js';
@@ -84,7 +84,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   if (restored) report({kind: 'resumed', iteration: start.state.iteration});
   const metrics = await openMetrics(folder.metrics, start.state.iteration);
   const events = await openEvents(folder.path, {completed: start.state.iteration, now: () => Date.now() / 1000});
-  if (restored) await dropCheckpointsAfter(folder.checkpoints, start.state.iteration);
+  if (restored) await removeDrafts(folder.checkpoints);
 
   const suite: Suite = {
     name: `heldOut/${config.evaluation.prompts}`,
