@@ -34,7 +34,11 @@ const rounded = (x: number, digits = 6): number => Number(x.toFixed(digits));
  * @param clips of a repetition: `value` is clips/s; without, it is seconds, in `unit`.
  * @param operations floating-point operations of a repetition.
  */
-export function emit(name: string, times: readonly Took[], {clips, operations, unit = 's', ...more}: {clips?: number; operations?: number; unit?: string; [extra: string]: unknown}): void {
+export function emit(
+  name: string,
+  times: readonly Took[],
+  {clips, operations, unit = 's', ...more}: {clips?: number; operations?: number; unit?: string; [extra: string]: unknown},
+): void {
   const wall = times.map((t) => t.wall).sort((a, b) => a - b);
   const cpu = Math.min(...times.map((t) => t.cpu));
   const value = (seconds: number): number => rounded(clips === undefined ? seconds : clips / seconds);
@@ -48,7 +52,10 @@ export function emit(name: string, times: readonly Took[], {clips, operations, u
     cpu: rounded(cpu),
     ...(THREADS === 1 && {value_cpu: value(cpu)}),
     load1: rounded(loadavg()[0]!, 2),
-    ...(operations !== undefined && {gflops: rounded(operations / wall[0]! / 1e9, 1), gflops_cpu: rounded(operations / cpu / 1e9, 1)}),
+    ...(operations !== undefined && {
+      gflops: rounded(operations / wall[0]! / 1e9, 1),
+      gflops_cpu: rounded(operations / cpu / 1e9, 1),
+    }),
     rss_mb: Math.round(process.resourceUsage().maxRSS / 1024),
     threads: THREADS,
     ...more,

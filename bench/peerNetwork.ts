@@ -67,7 +67,11 @@ export function initialisePeer(c: PeerConfig, seed: number): Params {
     position: init.normal([tokensOf(c), d], 0.02),
     time1: init.linear(TIME_WIDTH, d),
     time2: init.linear(d, 6 * d),
-    blocks: blocks(c.layers, () => ({...core(init, d), bias: init.normal([6, d], 0.02), convolution: init.normal([d, 27], 0.05)})),
+    blocks: blocks(c.layers, () => ({
+      ...core(init, d),
+      bias: init.normal([6, d], 0.02),
+      convolution: init.normal([d, 27], 0.05),
+    })),
     out: init.normalLinear(d, PATCH_SIZE, 0.02),
   };
 }
@@ -83,9 +87,18 @@ const affine = (init: Initialiser, d: number): Params => ({scale: init.ones([d])
 export const isText = (path: string): boolean => path.startsWith('text.');
 
 /** Attention of a block, from normalised tokens to the output projection. */
-function attend(c: PeerConfig, params: Branch<tf.Tensor>, x: tf.Tensor, keyBias: tf.Tensor, rotate: (y: tf.Tensor) => tf.Tensor): tf.Tensor {
+function attend(
+  c: PeerConfig,
+  params: Branch<tf.Tensor>,
+  x: tf.Tensor,
+  keyBias: tf.Tensor,
+  rotate: (y: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
   const [batch, n, d] = x.shape as [number, number, number];
-  const [weights, biases] = [tf.split(weight(branch(params, 'qkv'), 'weight'), 3, 1), tf.split(weight(branch(params, 'qkv'), 'bias'), 3)];
+  const [weights, biases] = [
+    tf.split(weight(branch(params, 'qkv'), 'weight'), 3, 1),
+    tf.split(weight(branch(params, 'qkv'), 'bias'), 3),
+  ];
   const [q, k, v] = weights.map((w, i) => {
     const y = linear({weight: w, bias: biases[i]!}, x);
     return tf.transpose(tf.reshape(y, [batch, n, c.heads, d / c.heads]), [0, 2, 1, 3]);
@@ -100,14 +113,23 @@ function attend(c: PeerConfig, params: Branch<tf.Tensor>, x: tf.Tensor, keyBias:
  * @param tokens `[B, L]` int32, 0 = padding. @param drop `[B]` 1 where the caption is withheld.
  * @returns states `[B, L, D]` and the bias of each as an attention key `[B, L]`.
  */
-export function encodePeer(c: PeerConfig, params: Branch<tf.Tensor>, tokens: tf.Tensor, drop?: tf.Tensor): {states: tf.Tensor; keyBias: tf.Tensor} {
+export function encodePeer(
+  c: PeerConfig,
+  params: Branch<tf.Tensor>,
+  tokens: tf.Tensor,
+  drop?: tf.Tensor,
+): {states: tf.Tensor; keyBias: tf.Tensor} {
   const text = branch(params, 'text');
   let keyBias = tf.mul(tf.cast(tf.equal(tokens, 0), 'float32'), PADDING_BIAS);
   let x = tf.add(tf.gather(weight(text, 'embedding'), tokens as tf.Tensor2D), weight(text, 'position'));
-  const norm = (p: Branch<tf.Tensor>, y: tf.Tensor): tf.Tensor => tf.add(tf.mul(layerNorm(y), weight(p, 'scale')), weight(p, 'shift'));
+  const norm = (p: Branch<tf.Tensor>, y: tf.Tensor): tf.Tensor =>
+    tf.add(tf.mul(layerNorm(y), weight(p, 'scale')), weight(p, 'shift'));
   for (let i = 0; i < TEXT_LAYERS; i++) {
     const block = branch(branch(text, 'blocks'), String(i));
-    x = tf.add(x, attend(c, block, norm(branch(block, 'norm1'), x), keyBias, (y) => y));
+    x = tf.add(
+      x,
+      attend(c, block, norm(branch(block, 'norm1'), x), keyBias, (y) => y),
+    );
     x = tf.add(x, geluFeedForward(branch(block, 'feedForward'), norm(branch(block, 'norm2'), x)));
   }
   if (drop) {
@@ -120,20 +142,42 @@ export function encodePeer(c: PeerConfig, params: Branch<tf.Tensor>, tokens: tf.
 }
 
 /** Predicts clean patch tokens `[B, tokens, PATCH_SIZE]` from noisy ones, times `[B]` and encoded captions. */
-export function denoisePeer(c: PeerConfig, params: Branch<tf.Tensor>, latent: tf.Tensor, time: tf.Tensor, text: {states: tf.Tensor; keyBias: tf.Tensor}): tf.Tensor {
+export function denoisePeer(
+  c: PeerConfig,
+  params: Branch<tf.Tensor>,
+  latent: tf.Tensor,
+  time: tf.Tensor,
+  text: {states: tf.Tensor; keyBias: tf.Tensor},
+): tf.Tensor {
   const d = c.width;
   const batch = latent.shape[0]!;
   const grid = gridOf(c);
   const tokens = tokensOf(c);
-  const angles = [...Array.from({length: c.text}, () => new Array<number>(d / c.heads / 2).fill(0)), ...rotaryAngles(grid, d / c.heads)];
+  const angles = [
+    ...Array.from({length: c.text}, () => new Array<number>(d / c.heads / 2).fill(0)),
+    ...rotaryAngles(grid, d / c.heads),
+  ];
   const hidden = silu(tf.add(linear(branch(params, 'time1'), timeEmbedding(time, TIME_WIDTH)), tf.mean(text.states, 1)));
   const shared = tf.reshape(linear(branch(params, 'time2'), hidden), [batch, 6, d]);
   const keyBias = tf.concat([text.keyBias, tf.zeros([batch, tokens])], 1);
   let x = tf.concat([text.states, tf.add(linear(branch(params, 'patch'), latent), weight(params, 'position'))], 1);
   for (let i = 0; i < c.layers; i++) {
     const block = branch(branch(params, 'blocks'), String(i));
-    const [shift1, scale1, gate1, shift2, scale2, gate2] = tf.split(tf.add(shared, weight(block, 'bias')), 6, 1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
-    x = tf.add(x, tf.mul(attend(c, block, modulatedNorm(x, scale1, shift1), keyBias, (y) => rotary(y, angles)), gate1));
+    const [shift1, scale1, gate1, shift2, scale2, gate2] = tf.split(tf.add(shared, weight(block, 'bias')), 6, 1) as [
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+    ];
+    x = tf.add(
+      x,
+      tf.mul(
+        attend(c, block, modulatedNorm(x, scale1, shift1), keyBias, (y) => rotary(y, angles)),
+        gate1,
+      ),
+    );
     const [words, video] = tf.split(x, [c.text, tokens], 1) as [tf.Tensor, tf.Tensor];
     x = tf.concat([words, tf.add(video, depthwiseConvolution(weight(block, 'convolution'), video, grid))], 1);
     x = tf.add(x, tf.mul(geluFeedForward(branch(block, 'feedForward'), modulatedNorm(x, scale2, shift2)), gate2));

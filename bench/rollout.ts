@@ -7,7 +7,16 @@ import {float32, ndarray, take, type NdArray} from '../src/tensor/ndarray.js';
 import {pack, packing, unpack} from '../src/tensor/pack.js';
 import {normals} from '../src/tensor/random.js';
 import {emit, repeat, THREADS} from './measure.js';
-import {denoisePeer, encodePeer, forwardOperations, initialisePeer, isText, PATCH_SIZE, presets, tokensOf} from './peerNetwork.js';
+import {
+  denoisePeer,
+  encodePeer,
+  forwardOperations,
+  initialisePeer,
+  isText,
+  PATCH_SIZE,
+  presets,
+  tokensOf,
+} from './peerNetwork.js';
 import {randomCaptions} from './train.js';
 
 const CLIPS = 32;
@@ -33,7 +42,10 @@ export async function benchRollout(preset: string, micro = Number(process.env['B
   const device = await openOrtDevice('cpu', {provider: 'cpu', threads: THREADS}, {});
   const params = initialisePeer(config, 0);
   const [trained, frozen] = [packing(params, (path) => !isText(path)), packing(params, isText)];
-  const policy = (await device.put({trained: pack(params, trained), frozen: pack(params, frozen)})) as {trained: Resident; frozen: Resident};
+  const policy = (await device.put({trained: pack(params, trained), frozen: pack(params, frozen)})) as {
+    trained: Resident;
+    frozen: Resident;
+  };
 
   const encode = device.jit('bench/encode', (inputs) => {
     const {frozen: vector, tokens} = inputs as Record<string, tf.Tensor>;
@@ -54,8 +66,15 @@ export async function benchRollout(preset: string, micro = Number(process.env['B
   const rollout = async (): Promise<void> => {
     iteration++;
     const draw = (first: number, index: number): NdArray<'float32'> =>
-      ndarray('float32', [micro, ...shape], normals({seed: 0, purpose: 'rollout', iteration, sample: first, step: index}, new Float32Array(micro * size)));
-    const text = (await encode({frozen: policy.frozen, tokens})).outputs as {states: NdArray<'float32'>; keyBias: NdArray<'float32'>};
+      ndarray(
+        'float32',
+        [micro, ...shape],
+        normals({seed: 0, purpose: 'rollout', iteration, sample: first, step: index}, new Float32Array(micro * size)),
+      );
+    const text = (await encode({frozen: policy.frozen, tokens})).outputs as {
+      states: NdArray<'float32'>;
+      keyBias: NdArray<'float32'>;
+    };
     const trajectory: NdArray<'float32'>[][] = [];
     const logProbs: Float32Array[][] = [];
     for (let first = 0; first < CLIPS; first += micro) {
@@ -65,7 +84,13 @@ export async function benchRollout(preset: string, micro = Number(process.env['B
       const scores: Float32Array[] = [];
       for (const [k, row] of table.entries()) {
         const coefficients = Object.fromEntries(Object.entries(row).map(([name, value]) => [name, column(micro, value)]));
-        const {outputs} = await act({trained: policy.trained, latent: latents[k]!, noise: draw(first, k + 1), ...shown, ...coefficients});
+        const {outputs} = await act({
+          trained: policy.trained,
+          latent: latents[k]!,
+          noise: draw(first, k + 1),
+          ...shown,
+          ...coefficients,
+        });
         const {next, logProb} = outputs as {next: NdArray<'float32'>; logProb: NdArray<'float32'>};
         latents.push(next);
         scores.push(logProb.data);
@@ -73,7 +98,8 @@ export async function benchRollout(preset: string, micro = Number(process.env['B
       trajectory.push(latents);
       logProbs.push(scores);
     }
-    if (!logProbs.flat(2).every((part) => part.every(Number.isFinite))) throw new Error('bench: a log-probability is not finite.');
+    if (!logProbs.flat(2).every((part) => part.every(Number.isFinite)))
+      throw new Error('bench: a log-probability is not finite.');
   };
   const times = await repeat(preset === 'base' ? 2 : 6, 1, rollout);
   emit(`rollout/${preset}`, times, {clips: CLIPS, operations: forwardOperations(config, false) * CLIPS * STEPS, micro});

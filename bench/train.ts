@@ -23,7 +23,10 @@ export function randomCaptions(n: number, length: number): NdArray<'int32'> {
   const words = integers({seed: 0, purpose: 'words'}, n * length, VOCABULARY - 1);
   const shortest = Math.max(2, Math.floor(length / 2));
   const lengths = integers({seed: 0, purpose: 'lengths'}, n, length - shortest + 1);
-  return int32(words.map((word, i) => (i % length < shortest + lengths[Math.floor(i / length)]! ? word + 1 : 0)), [n, length]);
+  return int32(
+    words.map((word, i) => (i % length < shortest + lengths[Math.floor(i / length)]! ? word + 1 : 0)),
+    [n, length],
+  );
 }
 
 /** @param micro clips of one backward pass; the gradient is accumulated over the batch. */
@@ -34,20 +37,42 @@ export async function benchTrain(preset: string, micro = Number(process.env['BEN
   const layout = packing(params);
   const packed = pack(params, layout);
   const empty = (): NdArray<'float32'> => zeros('float32', [layout.size]);
-  const state = await device.put({params: packed, average: {...packed, data: packed.data.slice()}, first: empty(), second: empty()});
+  const state = await device.put({
+    params: packed,
+    average: {...packed, data: packed.data.slice()},
+    first: empty(),
+    second: empty(),
+  });
   const {gradient} = (await device.put({gradient: empty()})) as {gradient: Resident};
 
   const accumulate = device.jit('bench/accumulate', (inputs) => {
-    const {params: vector, gradient: before, batch} = inputs as {params: tf.Tensor; gradient: tf.Tensor; batch: Record<string, tf.Tensor>};
-    const {value, grad} = tf.valueAndGrad((p: tf.Tensor) => tf.mul(peerLoss(config, unpack(p, layout), batch), micro / BATCH))(vector);
+    const {
+      params: vector,
+      gradient: before,
+      batch,
+    } = inputs as {params: tf.Tensor; gradient: tf.Tensor; batch: Record<string, tf.Tensor>};
+    const {value, grad} = tf.valueAndGrad((p: tf.Tensor) => tf.mul(peerLoss(config, unpack(p, layout), batch), micro / BATCH))(
+      vector,
+    );
     return {gradient: tf.add(before, grad), loss: value};
   });
   const apply = device.jit('bench/apply', (inputs) => {
     const {params: vector, average, first, second} = inputs['state'] as Record<string, tf.Tensor>;
     const {correction1, correction2} = inputs as Record<string, tf.Tensor>;
     const {gradients, norm} = clipByGlobalNorm([inputs['gradient'] as tf.Tensor], tf.scalar(1));
-    const next = adamw(vector!, gradients[0]!, {first: first!, second: second!}, {learningRate: tf.scalar(1e-3), correction1: correction1!, correction2: correction2!}, ADAM);
-    const state = {params: next.params, average: ema(average!, next.params, tf.scalar(0.998)), first: next.state.first, second: next.state.second};
+    const next = adamw(
+      vector!,
+      gradients[0]!,
+      {first: first!, second: second!},
+      {learningRate: tf.scalar(1e-3), correction1: correction1!, correction2: correction2!},
+      ADAM,
+    );
+    const state = {
+      params: next.params,
+      average: ema(average!, next.params, tf.scalar(0.998)),
+      first: next.state.first,
+      second: next.state.second,
+    };
     return {state, gradient: tf.zeros([layout.size]), norm};
   });
 
@@ -67,11 +92,16 @@ export async function benchTrain(preset: string, micro = Number(process.env['BEN
       drop: float32(uniforms(key('drop'), new Float32Array(BATCH)).map((u) => (u < 0.1 ? 1 : 0))),
     };
     for (let first = 0; first < BATCH; first += micro) {
-      const batch = Object.fromEntries(Object.entries(whole).map(([name, array]) => [name, rows<'float32' | 'int32'>(array, first, first + micro)])) as Params;
+      const batch = Object.fromEntries(
+        Object.entries(whole).map(([name, array]) => [name, rows<'float32' | 'int32'>(array, first, first + micro)]),
+      ) as Params;
       await accumulate({params: state['params']!, gradient, batch}, {into: {gradient}});
     }
     const {correction1, correction2} = adamCorrections(++step, ADAM);
-    await apply({state, gradient, correction1: scalar(correction1), correction2: scalar(correction2)}, {into: {state, gradient}, guard: ['norm']});
+    await apply(
+      {state, gradient, correction1: scalar(correction1), correction2: scalar(correction2)},
+      {into: {state, gradient}, guard: ['norm']},
+    );
   };
   const times = await repeat(preset === 'base' ? 3 : 10, 2, update);
   emit(`train/${preset}`, times, {clips: BATCH, operations: 3 * forwardOperations(config, true) * BATCH, micro});

@@ -13,7 +13,7 @@ import {layerNorm, rotary} from '../autograd/fused.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {gridConvolution} from './gridConvolution.js';
 import {initialiser, type Initialiser} from './initialise.js';
-import {attention, branch, linear, reluSquared, silu, timeEmbedding, weight} from './layers.js';
+import {attention, branch, linear, modulatedNorm, reluSquared, silu, timeEmbedding, weight} from './layers.js';
 import {initialiseText, type TextConfig} from './textTower.js';
 
 /** Sizes of the network. */
@@ -78,13 +78,17 @@ function initialiseBlock(init: Initialiser, config: DenoiserConfig): Params {
 export function rotaryAngles(grid: readonly [number, number, number], headWidth: number): number[][] {
   const half = headWidth / 2;
   const counts = [Math.floor(half / 4), 0, 0];
-  counts[1] = Math.floor((half - counts[0]!) / 2);
-  counts[2] = half - counts[0]! - counts[1]!;
+  counts[1] = Math.floor((half - counts[0]) / 2);
+  counts[2] = half - counts[0] - counts[1];
   const angles: number[][] = [];
   for (let t = 0; t < grid[0]; t++) {
     for (let y = 0; y < grid[1]; y++) {
       for (let x = 0; x < grid[2]; x++) {
-        angles.push([t, y, x].flatMap((position, axis) => Array.from({length: counts[axis]!}, (_, i) => position / ROTARY_BASE ** (i / counts[axis]!))));
+        angles.push(
+          [t, y, x].flatMap((position, axis) =>
+            Array.from({length: counts[axis]}, (_, i) => position / ROTARY_BASE ** (i / counts[axis])),
+          ),
+        );
       }
     }
   }
@@ -105,13 +109,10 @@ export function unpatchify(config: DenoiserConfig, z: tf.Tensor, frames: number)
   const [t, y, w] = gridOf(config, frames);
   const [pt, py, px] = config.patch;
   const [, h, width, c] = config.latentShape;
-  const batch = z.shape[0]!;
+  const batch = z.shape[0];
   const joined = tf.transpose(tf.reshape(z, [batch, t, y, w, pt, py, px * c]), [0, 1, 4, 2, 5, 3, 6]);
   return tf.reshape(joined, [batch, frames, h, width, c]);
 }
-
-/** y·(1 + scale) + shift, both `[B, 1, D]`. */
-const modulate = (y: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor): tf.Tensor => tf.add(tf.mul(y, tf.add(scale, 1)), shift);
 
 /**
  * Predicts the clean latent.
@@ -121,7 +122,13 @@ const modulate = (y: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor): tf.Tensor =
  * @param text `[B, L, D]` from `encodeText`.
  * @returns `[B, F, H, W, C]`.
  */
-export function denoise(config: DenoiserConfig, params: Branch<tf.Tensor>, latent: tf.Tensor, time: tf.Tensor, text: tf.Tensor): tf.Tensor {
+export function denoise(
+  config: DenoiserConfig,
+  params: Branch<tf.Tensor>,
+  latent: tf.Tensor,
+  time: tf.Tensor,
+  text: tf.Tensor,
+): tf.Tensor {
   const d = config.width;
   const [batch, frames] = latent.shape as [number, number];
   const grid = gridOf(config, frames);
@@ -133,8 +140,11 @@ export function denoise(config: DenoiserConfig, params: Branch<tf.Tensor>, laten
     x = block(config, branch(branch(params, 'blocks'), String(i)), x, shared, text, grid, angles);
   }
   const final = branch(params, 'final');
-  const [scale, shift] = tf.split(tf.reshape(linear(branch(final, 'modulation'), condition), [batch, 2, d]), 2, 1) as [tf.Tensor, tf.Tensor];
-  return unpatchify(config, linear(branch(final, 'out'), modulate(layerNorm(x), scale, shift)), frames);
+  const [scale, shift] = tf.split(tf.reshape(linear(branch(final, 'modulation'), condition), [batch, 2, d]), 2, 1) as [
+    tf.Tensor,
+    tf.Tensor,
+  ];
+  return unpatchify(config, linear(branch(final, 'out'), modulatedNorm(x, scale, shift)), frames);
 }
 
 function positions(params: Branch<tf.Tensor>, grid: readonly [number, number, number], d: number): tf.Tensor {
@@ -153,13 +163,20 @@ function block(
   grid: readonly [number, number, number],
   angles: readonly (readonly number[])[],
 ): tf.Tensor {
-  const m = tf.split(tf.add(shared, weight(params, 'bias')), 6, 1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const m = tf.split(tf.add(shared, weight(params, 'bias')), 6, 1) as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+  ];
   const [shift1, scale1, gate1, shift2, scale2, gate2] = m;
-  const attended = selfAndTextAttention(config, branch(params, 'attention'), modulate(layerNorm(x), scale1, shift1), text, angles);
+  const attended = selfAndTextAttention(config, branch(params, 'attention'), modulatedNorm(x, scale1, shift1), text, angles);
   let y = tf.add(x, tf.mul(attended, tf.add(gate1, 1)));
   y = tf.add(y, gridConvolution(branch(params, 'convolution'), y, grid));
   const feedForward = branch(params, 'feedForward');
-  const hidden = reluSquared(linear(branch(feedForward, 'in'), modulate(layerNorm(y), scale2, shift2)));
+  const hidden = reluSquared(linear(branch(feedForward, 'in'), modulatedNorm(y, scale2, shift2)));
   return tf.add(y, tf.mul(linear(branch(feedForward, 'out'), hidden), tf.add(gate2, 1)));
 }
 

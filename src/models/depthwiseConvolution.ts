@@ -40,7 +40,7 @@ export function depthwiseConvolution(kernel: tf.Tensor, x: tf.Tensor, grid: read
   const lines = (y: tf.Tensor): tf.Tensor => tf.reshape(tf.transpose(y, [2, 0, 1]), [channels, batch * frames, plane]);
   const tokens = (y: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(y, [channels, batch, frames * plane]), [1, 2, 0]);
 
-  const op = tf.customGrad(((...args: unknown[]) => {
+  const op = tf.customGrad((...args: unknown[]) => {
     const [w, z, save] = args as [tf.Tensor, tf.Tensor, tf.GradSaveFunc];
     const seen = windows(z);
     save([w, seen]);
@@ -51,6 +51,6 @@ export function depthwiseConvolution(kernel: tf.Tensor, x: tf.Tensor, grid: read
       return [dw, tokens(tf.matMul(windows(dy), banded(tf.reverse(taps, 1))))];
     };
     return {value: tokens(tf.matMul(seen, banded(w))), gradFunc};
-  }));
+  });
   return op(kernel, x);
 }

@@ -28,14 +28,29 @@ export function initialiser(seed: number): Initialiser {
     return ndarray('float32', shape, data);
   };
   const normal = (shape: readonly number[], deviation: number): NdArray<'float32'> =>
-    ndarray('float32', shape, normals(key(), new Float32Array(sizeOf(shape))).map((z) => z * deviation));
+    ndarray(
+      'float32',
+      shape,
+      normals(key(), new Float32Array(sizeOf(shape))).map((z) => z * deviation),
+    );
   return {
     zeros: (shape) => zeros('float32', shape),
     ones: (shape) => ndarray('float32', shape, new Float32Array(sizeOf(shape)).fill(1)),
     normal,
-    rows: (n, row) => ndarray('float32', [n, row.length], Float32Array.from({length: n * row.length}, (_, i) => row[i % row.length]!)),
-    linear: (inputs, outputs) => ({weight: uniform([inputs, outputs], 1 / Math.sqrt(inputs)), bias: uniform([outputs], 1 / Math.sqrt(inputs))}),
+    rows: (n, row) =>
+      ndarray(
+        'float32',
+        [n, row.length],
+        Float32Array.from({length: n * row.length}, (_, i) => row[i % row.length]),
+      ),
+    linear: (inputs, outputs) => ({
+      weight: uniform([inputs, outputs], 1 / Math.sqrt(inputs)),
+      bias: uniform([outputs], 1 / Math.sqrt(inputs)),
+    }),
     zeroLinear: (inputs, outputs) => ({weight: zeros('float32', [inputs, outputs]), bias: zeros('float32', [outputs])}),
-    normalLinear: (inputs, outputs, deviation) => ({weight: normal([inputs, outputs], deviation), bias: zeros('float32', [outputs])}),
+    normalLinear: (inputs, outputs, deviation) => ({
+      weight: normal([inputs, outputs], deviation),
+      bias: zeros('float32', [outputs]),
+    }),
   };
 }

@@ -47,7 +47,7 @@ const withGradient = (
     save: (tensors: tf.Tensor[]) => void,
   ) => {value: tf.Tensor; gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor | tf.Tensor[]},
 ): Differentiable =>
-  tf.customGrad(((...args: unknown[]) => f(args.slice(0, -1) as tf.Tensor[], args.at(-1) as tf.GradSaveFunc))) as Differentiable;
+  tf.customGrad((...args: unknown[]) => f(args.slice(0, -1) as tf.Tensor[], args.at(-1) as tf.GradSaveFunc)) as Differentiable;
 
 /** `x [..., D]` with one more column. */
 const widened = (x: tf.Tensor, column: tf.Tensor): tf.Tensor => tf.concat([x, column], -1);

@@ -56,7 +56,13 @@ export function encodeText(config: TextConfig, params: Branch<tf.Tensor>, tokens
   let x = tf.add(tf.gather(weight(params, 'embedding'), tokens as tf.Tensor2D), weight(params, 'position'));
   for (let i = 0; i < config.depth; i++) {
     const block = branch(branch(params, 'blocks'), String(i));
-    const qkv = tf.reshape(linear(branch(block, 'qkv'), affineNorm(branch(block, 'norm1'), x)), [batch, length, 3, heads, d / heads]);
+    const qkv = tf.reshape(linear(branch(block, 'qkv'), affineNorm(branch(block, 'norm1'), x)), [
+      batch,
+      length,
+      3,
+      heads,
+      d / heads,
+    ]);
     const [q, k, v] = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4])) as [tf.Tensor, tf.Tensor, tf.Tensor];
     const attended = tf.reshape(tf.transpose(attention(q, k, v, 1 / Math.sqrt(d / heads)), [0, 2, 1, 3]), [batch, length, d]);
     x = tf.add(x, linear(branch(block, 'out'), attended));

@@ -6,6 +6,7 @@
  * upper 96 bits of its counter; the lowest counter word numbers the blocks of four words within the stream.
  */
 import {ConfigError} from '../errors.js';
+import {NORMALS_PER_CALL, normalKernel, type NormalKernel} from './normalKernel.js';
 
 /** What a stream of noise is for. Two keys that differ in any field give unrelated streams; a missing field counts as 0. */
 export interface NoiseKey {
@@ -146,42 +147,7 @@ function forEachChunk(key: NoiseKey, words: number, use: (words: Uint32Array, st
   }
 }
 
-/** Pieces into which [1, 2) is cut for the logarithm: 1/centre, and its logarithm taken back. */
-const PIECES = 64;
-const inverseCentre = Float64Array.from({length: PIECES}, (_, i) => 1 / (1 + (i + 0.5) / PIECES));
-const logCentre = inverseCentre.map((x) => -Math.log(x));
-const powerOf2 = Float64Array.from({length: 33}, (_, lead) => 2 ** (lead - 31));
-/** Above this word the logarithm is so near 0 that its pieces cancel. */
-const NEAR_ONE = 0xfff00000;
-
-/** ln((word + ½)/2³²), to 1e-15 of ln 2: a function call to Math.log costs as much as all the rest of a normal. */
-function logUniform(word: number): number {
-  if (word >= NEAR_ONE) return Math.log((word + 0.5) * 2 ** -32);
-  const lead = Math.clz32(word);
-  const mantissa = (word + 0.5) * powerOf2[lead];
-  const piece = ((mantissa - 1) * PIECES) | 0;
-  const r = mantissa * inverseCentre[piece] - 1;
-  const log1p = r * (1 + r * (-1 / 2 + r * (1 / 3 + r * (-1 / 4 + r * (1 / 5 + r * (-1 / 6 + r / 7))))));
-  return log1p + logCentre[piece] - (lead + 1) * Math.LN2;
-}
-
-const quadrantCos = [1, 0, -1, 0];
-const quadrantSin = [0, 1, 0, -1];
-
-/** Two standard normals from two words, by Box-Muller in float64, written to `out[at]` and, if it exists, `out[at + 1]`. */
-function boxMuller(first: number, second: number, out: Float32Array, at: number): void {
-  const radius = Math.sqrt(-2 * logUniform(first));
-  // Two bits choose the quadrant and thirty the angle within it, in [-π/4, π/4), where seven terms of the series are exact.
-  const angle = ((second & 0x3fffffff) - 0x20000000) * (Math.PI / 2 ** 31);
-  const z = angle * angle;
-  const cos = 1 + z * (-1 / 2 + z * (1 / 24 + z * (-1 / 720 + z * (1 / 40320 + z * (-1 / 3628800 + z * (1 / 479001600 - z / 87178291200))))));
-  const sin = angle * (1 + z * (-1 / 6 + z * (1 / 120 + z * (-1 / 5040 + z * (1 / 362880 + z * (-1 / 39916800 + z / 6227020800))))));
-  const quadrant = second >>> 30;
-  const turnCos = quadrantCos[quadrant];
-  const turnSin = quadrantSin[quadrant];
-  out[at] = radius * (cos * turnCos - sin * turnSin);
-  out[at + 1] = radius * (sin * turnCos + cos * turnSin);
-}
+let kernel: NormalKernel | undefined;
 
 /**
  * Fills `out` with standard normals; the largest possible magnitude is 6.77.
@@ -191,9 +157,11 @@ function boxMuller(first: number, second: number, out: Float32Array, at: number)
  * @throws ConfigError if a field of the key is not an integer in its range.
  */
 export function normals(key: NoiseKey, out: Float32Array): Float32Array {
-  forEachChunk(key, out.length, (words, start, n) => {
-    for (let i = 0; i < n; i += 2) boxMuller(words[i], words[i + 1], out, start + i);
-  });
+  const {key: philoxKey, high} = streamOf(key);
+  kernel ??= normalKernel(M0, M1, W0, W1);
+  for (let start = 0; start < out.length; start += NORMALS_PER_CALL) {
+    out.set(kernel(Math.min(NORMALS_PER_CALL, out.length - start), [start / 4, ...high], philoxKey), start);
+  }
   return out;
 }
 

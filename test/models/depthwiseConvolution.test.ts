@@ -33,7 +33,11 @@ describe('depthwiseConvolution', () => {
 
   it('sums the products of its definition, and so do both gradients', async () => {
     await tf.setBackend('cpu');
-    const [kernel, x, dy] = [random(0, CHANNELS, 27), random(1, BATCH, T * Y * X, CHANNELS), random(2, BATCH, T * Y * X, CHANNELS)];
+    const [kernel, x, dy] = [
+      random(0, CHANNELS, 27),
+      random(1, BATCH, T * Y * X, CHANNELS),
+      random(2, BATCH, T * Y * X, CHANNELS),
+    ];
     const [k, z, g] = [kernel.dataSync(), x.dataSync(), dy.dataSync()];
     const wanted = {y: new Float64Array(z.length), dx: new Float64Array(z.length), dk: new Float64Array(k.length)};
     everyProduct((b, to, from, c, tap) => {

@@ -45,39 +45,65 @@ describe('layers', () => {
 
   it('attention equals its definition, value and gradients', () => {
     const inputs = [random(2, 3, 5, 4), random(2, 3, 6, 4), random(2, 3, 6, 4)];
-    agree((q, k, v) => attention(q, k, v, 0.7), (q, k, v) => softmaxOfLogits(q, k, v, 0.7), inputs);
+    agree(
+      (q, k, v) => attention(q, k, v, 0.7),
+      (q, k, v) => softmaxOfLogits(q, k, v, 0.7),
+      inputs,
+    );
   });
 
   it('attention adds the bias of a key to its logits and ignores keys at -1e4', () => {
     const inputs = [random(2, 3, 5, 4), random(2, 3, 6, 4), random(2, 3, 6, 4)];
-    const bias = tf.tensor2d([[0, 0.5, 0, -1, 0, -1e4], [0, 0, 0, 0, -1e4, -1e4]]);
-    agree((q, k, v) => attention(q, k, v, 0.7, bias), (q, k, v) => softmaxOfLogits(q, k, v, 0.7, bias), inputs);
+    const bias = tf.tensor2d([
+      [0, 0.5, 0, -1, 0, -1e4],
+      [0, 0, 0, 0, -1e4, -1e4],
+    ]);
+    agree(
+      (q, k, v) => attention(q, k, v, 0.7, bias),
+      (q, k, v) => softmaxOfLogits(q, k, v, 0.7, bias),
+      inputs,
+    );
     const [q, k, v] = inputs;
     const changed = tf.add(v, tf.tensor2d([0, 0, 0, 0, 0, 100], [6, 1]));
     expect(difference(attention(q, k, changed, 0.7, bias), attention(q, k, v, 0.7, bias))).to.be.below(1e-6);
   });
 
   it('modulatedNorm equals its definition, value and gradients', () => {
-    agree(
-      modulatedNorm,
-      (x, scale, shift) => tf.add(tf.mul(layerNorm(x), tf.add(scale, 1)), shift),
-      [random(3, 5, 8), random(3, 1, 8), random(3, 1, 8)],
-    );
+    agree(modulatedNorm, (x, scale, shift) => tf.add(tf.mul(layerNorm(x), tf.add(scale, 1)), shift), [
+      random(3, 5, 8),
+      random(3, 1, 8),
+      random(3, 1, 8),
+    ]);
   });
 
   it('gelu has the published values and the derivative Φ(x) + x·φ(x)', () => {
     // x·Φ(x) with Φ from a table of the normal distribution function.
     const x = tf.tensor1d([-3, -1, -0.5, 0, 0.5, 1, 2]);
     const wanted = [-0.00404969, -0.15865525, -0.15426877, 0, 0.34573123, 0.84134475, 1.9544997];
-    gelu(x).dataSync().forEach((y, i) => expect(y).to.be.closeTo(wanted[i], 2e-6));
+    gelu(x)
+      .dataSync()
+      .forEach((y, i) => expect(y).to.be.closeTo(wanted[i], 2e-6));
     const derivative = [-0.01194565, -0.08331547, 0.13250487, 0.5, 0.86749513, 1.08331547, 1.08523184];
-    tf.grad((t: tf.Tensor) => tf.sum(gelu(t)))(x).dataSync().forEach((y, i) => expect(y).to.be.closeTo(derivative[i], 2e-6));
+    tf.grad((t: tf.Tensor) => tf.sum(gelu(t)))(x)
+      .dataSync()
+      .forEach((y, i) => expect(y).to.be.closeTo(derivative[i], 2e-6));
   });
 
   it('geluFeedForward equals two affine maps around a gelu, value and gradients', () => {
-    const net = (f: (params: {in: {weight: tf.Tensor; bias: tf.Tensor}; out: {weight: tf.Tensor; bias: tf.Tensor}}, x: tf.Tensor) => tf.Tensor): F =>
-      (x, w1, b1, w2, b2) => f({in: {weight: w1, bias: b1}, out: {weight: w2, bias: b2}}, x);
+    const net =
+      (
+        f: (
+          params: {in: {weight: tf.Tensor; bias: tf.Tensor}; out: {weight: tf.Tensor; bias: tf.Tensor}},
+          x: tf.Tensor,
+        ) => tf.Tensor,
+      ): F =>
+      (x, w1, b1, w2, b2) =>
+        f({in: {weight: w1, bias: b1}, out: {weight: w2, bias: b2}}, x);
     const erfGelu = (x: tf.Tensor): tf.Tensor => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
-    agree(net(geluFeedForward), net((p, x) => linear(p.out, erfGelu(linear(p.in, x)))), [random(2, 5, 4), random(4, 6), random(6), random(6, 3), random(3)]);
+    agree(
+      net(geluFeedForward),
+      net((p, x) => linear(p.out, erfGelu(linear(p.in, x)))),
+      [random(2, 5, 4), random(4, 6), random(6), random(6, 3), random(3)],
+    );
   });
 });
