@@ -41,8 +41,8 @@ export function fluentClips(presetName: string): Environment {
   };
 }
 
-/** `assets/` lies at the root of the package: two folders up from source, three from `dist/`. */
-const miniWeights = (): URL => new URL(`${import.meta.url.includes('/dist/') ? '../../../' : '../../'}assets/fluentClips-mini-policy.safetensors`, import.meta.url);
+/** The build copies `assets/` into `dist/`, so the way is the same from source and built. */
+const miniWeights = (): URL => new URL('../../assets/fluentClips-mini-policy.safetensors', import.meta.url);
 
 /** The world as it is registered. */
 export const fluentClipsModule: EnvironmentModule = {
@@ -54,7 +54,7 @@ export const fluentClipsModule: EnvironmentModule = {
 
 function policyOf(preset: Preset): ReturnType<typeof textPolicy> {
   const {side, frames, textLength} = preset;
-  const size = networks[preset.name]!;
+  const size = networks[preset.name];
   return textPolicy({
     network: {
       latentShape: [frames, side, side, 3],
