@@ -17,6 +17,11 @@ describe('nearest', () => {
     expect(nearest('', names)).to.equal(undefined);
   });
 
+  it('takes two wrong letters of six for a slip, and three for another word', () => {
+    expect(nearest('abcdxx', ['abcdef'])).to.equal('abcdef');
+    expect(nearest('abcxxx', ['abcdef'])).to.equal(undefined);
+  });
+
   it('counts a swap of neighbours as one edit', () => {
     expect(nearest('abc', ['bac'])).to.equal('bac');
     expect(nearest('abc', ['cab'])).to.equal(undefined);

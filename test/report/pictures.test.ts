@@ -87,6 +87,11 @@ describe('report/pictures', () => {
     expect(bytes.shape).to.deep.equal([1, 1, 2, 4, 1]);
   });
 
+  it('gives every byte back from the value that stands for it', () => {
+    const bytes = Uint8Array.from({length: 256}, (_, i) => i);
+    expect(toBytes(float32(Array.from(bytes, (b) => b / 127.5 - 1))).data).to.deep.equal(bytes);
+  });
+
   it('takes one clip out of a batch', () => {
     const batch = ndarray('uint8', [2, 1, 1, 2, 1], Uint8Array.of(1, 2, 3, 4));
     expect(clipOf(batch, 1)).to.deep.equal(ndarray('uint8', [1, 1, 2, 1], Uint8Array.of(3, 4)));
