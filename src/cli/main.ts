@@ -116,7 +116,8 @@ function checkFlags(argv: Arguments, options: Readonly<Record<string, Options>>,
       const advice = meant === undefined ? `see rlft ${name} --help.` : `did you mean "--${meant}"?`;
       throw new UnknownNameError(`${flag.length === 1 ? '-' : '--'}${flag}: rlft ${name} has no such flag; ${advice}`);
     }
-    if (Array.isArray(value) && flag !== '_' && options[flag]?.array !== true && options[flag]?.type !== 'array') {
+    const spec = options[flag] ?? body.positionals?.[flag];
+    if (Array.isArray(value) && flag !== '_' && spec?.array !== true) {
       throw new ConfigError(`--${flag}: wanted once; given ${value.length} times.`);
     }
   }
