@@ -22,7 +22,9 @@ import {
   detach,
   gatherTransitions,
   importanceRatio,
+  isNoisy,
   klDivergence,
+  lastTransitions,
   meanOfRows,
   optimizerOptions,
   permutation,
@@ -34,6 +36,7 @@ import {
   type Algorithm,
   type LearnContext,
   type LossFunction,
+  type NoiseKey,
   type PromptTracker,
   type Scored,
   type TrainState,
@@ -68,7 +71,9 @@ const options = z.strictObject({
     .number()
     .min(0)
     .default(0)
-    .describe('Weight of mean (x̂0 − x̂0 of the starting policy)², which holds the prediction itself; ≥ 0.'),
+    .describe(
+      'Weight of mean (x̂0 − x̂0 of the starting policy)² at the last step, which has no noise and which no reward reaches; ≥ 0.',
+    ),
 });
 type Options = z.output<typeof options>;
 
@@ -91,7 +96,8 @@ const lossOf =
     const reference = detach(policy.predictReference(batch));
     const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
     const kl = tf.sum(klDivergence(mean, referenceMean, std));
-    const anchor = tf.sum(meanOfRows(tf.squaredDifference(x0, reference)));
+    const noiseless = tf.sub(1, isNoisy(std));
+  const anchor = tf.sum(tf.mul(meanOfRows(tf.squaredDifference(x0, reference)), noiseless));
     const loss = tf.addN([surrogate, tf.mul(kl, klCoefficient), tf.mul(anchor, anchorCoefficient)]);
     return {loss: loss as tf.Scalar, metrics: {...metrics, klReference: kl as tf.Scalar, anchor: anchor as tf.Scalar}};
   };
@@ -116,7 +122,9 @@ async function learnFrom(
   const means: Record<string, number> = {};
   const count = o.innerEpochs * o.minibatches;
   for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
-    const refs = drawSteps(stochasticTransitions(collected), o.timestepFraction, {seed, iteration, epoch});
+    const learnt = drawSteps(stochasticTransitions(collected), o.timestepFraction, {seed, iteration, epoch});
+    const held = o.anchorCoefficient > 0 ? lastTransitions(collected) : [];
+    const refs = shuffled([...learnt, ...held], {seed, purpose: 'ddpoOrder', iteration, sample: epoch});
     for (const part of chunks(refs, Math.ceil(refs.length / o.minibatches))) {
       const batches = (function* () {
         for (const micro of chunks(part, learner.microbatch)) yield gatherTransitions(collected, micro, advantages, weight);
@@ -151,18 +159,19 @@ function weightOf(collected: readonly Scored[], weighting: Options['stepWeightin
   };
 }
 
-/** A random share of each trajectory's steps, all in random order. */
+const shuffled = <T>(list: readonly T[], key: NoiseKey): T[] => Array.from(permutation(key, list.length), (i) => list[i]);
+
+/** A random share of each trajectory's steps. */
 function drawSteps(
   refs: readonly TransitionRef[],
   fraction: number,
   {seed, iteration, epoch}: {seed: number; iteration: number; epoch: number},
 ): TransitionRef[] {
-  const shuffled = Array.from(permutation({seed, purpose: 'ddpoSteps', iteration, sample: epoch}, refs.length), (i) => refs[i]);
-  if (fraction === 1) return shuffled;
+  if (fraction === 1) return [...refs];
   const stepsOf = new Map<string, number>();
   for (const {batch, row} of refs) stepsOf.set(`${batch}/${row}`, (stepsOf.get(`${batch}/${row}`) ?? 0) + 1);
   const taken = new Map<string, number>();
-  return shuffled.filter(({batch, row}) => {
+  return shuffled(refs, {seed, purpose: 'ddpoSteps', iteration, sample: epoch}).filter(({batch, row}) => {
     const key = `${batch}/${row}`;
     const n = (taken.get(key) ?? 0) + 1;
     taken.set(key, n);

@@ -6,13 +6,22 @@ export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Polic
 export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
 export {textPolicy, type TextPolicyConfig} from './models/textPolicy.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';
-export type {Algorithm, ConfiguredAlgorithm, LearnContext, Learner, LossFunction, Memory, Scored, TrainState} from './algorithm.js';
-export {chunks, gatherTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
+export type {
+  Algorithm,
+  ConfiguredAlgorithm,
+  LearnContext,
+  Learner,
+  LossFunction,
+  Memory,
+  Scored,
+  TrainState,
+} from './algorithm.js';
+export {chunks, gatherTransitions, lastTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
 export {clampAdvantages, promptTracker, trackAdvantages, type PromptTracker} from './numeric/advantages.js';
 export {detach} from './numeric/detach.js';
-export {klDivergence} from './numeric/gaussian.js';
+export {isNoisy, klDivergence} from './numeric/gaussian.js';
 export {meanOfRows} from './numeric/rows.js';
 export {clippedSurrogate, importanceRatio} from './numeric/surrogate.js';
 export {replay} from './numeric/transition.js';
 export {optimizerOptions, policyGradientOptions} from './options.js';
-export {permutation} from './tensor/random.js';
+export {permutation, type NoiseKey} from './tensor/random.js';
