@@ -2,6 +2,7 @@
 import './autograd/index.js';
 export {ConfigError, ShapeError} from './errors.js';
 export {float32, ndarray, rows, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
+export type {Branch, Params} from './tensor/tree.js';
 export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
 export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
 export {textPolicy, type TextPolicyConfig} from './models/textPolicy.js';
@@ -17,7 +18,14 @@ export type {
   TrainState,
 } from './algorithm.js';
 export {chunks, gatherTransitions, lastTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
-export {clampAdvantages, promptTracker, trackAdvantages, type PromptTracker} from './numeric/advantages.js';
+export {
+  batchAdvantages,
+  clampAdvantages,
+  groupAdvantages,
+  promptTracker,
+  trackAdvantages,
+  type PromptTracker,
+} from './numeric/advantages.js';
 export {detach} from './numeric/detach.js';
 export {isNoisy, klDivergence} from './numeric/gaussian.js';
 export {meanOfRows} from './numeric/rows.js';
