@@ -9,6 +9,7 @@ import type {Gradient} from './gradient.js';
 
 /** Kernel names as the engine's lowering table spells them. */
 export const LAYER_NORM = 'RlftLayerNorm';
+/** The other one. */
 export const ROTARY = 'RlftRotary';
 
 const has = (kernel: string): boolean => tf.getKernel(kernel, tf.getBackend()) !== undefined;

@@ -9,11 +9,12 @@ import type {DType} from '../tensor/ndarray.js';
 import {sizeOf} from '../tensor/ndarray.js';
 import {simplify} from './simplify.js';
 
-/** Element types in a graph: those of arrays, and the 64-bit integers in which ONNX wants shapes and axes. */
-export type GraphDType = DType | 'int64';
+/** Element types in a graph: those of arrays, the 64-bit integers in which ONNX wants shapes and axes, and doubles, in which integers divide exactly. */
+export type GraphDType = DType | 'int64' | 'float64';
 
 /** Attribute of an ONNX operator. */
 export type Attribute = number | string | readonly number[] | {readonly float: number};
+/** The attributes of a node by name. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 /** One tensor of the graph. */
@@ -58,8 +59,34 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
   return out;
 }
 
+/** Whether two shapes are equal. */
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);
+
+/** FNV-1a over the numbers' bits as float32, which is enough to tell tables apart. */
+function checksum(data: ArrayLike<number>): number {
+  const bits = new Uint32Array(Float32Array.from(data).buffer);
+  let hash = 0x811c9dc5;
+  for (const word of bits) hash = Math.imul(hash ^ word, 0x01000193);
+  return hash >>> 0;
+}
+
+function sameElements(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
+  return true;
+}
+
+const spelt = (n: number): string => (Object.is(n, -0) ? '-0' : `${n}`);
+
+/** Spells attributes so that different ones differ: JSON would make null of every infinity and NaN, and 0 of -0. */
+const keyOf = (attributes: Attributes): string =>
+  Object.entries(attributes)
+    .map(
+      ([name, value]) =>
+        `${name}=${typeof value === 'object' && 'float' in value ? `f${spelt(value.float)}` : JSON.stringify(value)}`,
+    )
+    .join(';');
 
 /** Grows while a function is traced; `prune` leaves what the outputs need. */
 export class Graph {
@@ -67,7 +94,7 @@ export class Graph {
   nodes: Node[] = [];
   private nextId = 0;
   private readonly known = new Map<string, readonly Value[]>();
-  private readonly constants = new Map<string, Value>();
+  private readonly constants = new Map<string, readonly Value[]>();
 
   /** Adds an input of the whole graph. */
   input(spec: OutputSpec): Value {
@@ -76,28 +103,31 @@ export class Graph {
     return value;
   }
 
-  /** A constant; equal small constants are one value, and one repeated number is a `fill`. */
+  /** A constant; equal ones are one value, and one repeated number is a `fill`. The data are kept, not copied. */
   constant(data: ArrayLike<number>, shape: readonly number[], dtype: GraphDType): Value {
     const size = sizeOf(shape);
     const first = data[0] ?? 0;
     let uniform = size > 0;
     for (let i = 1; i < size && uniform; i++) uniform = Object.is(data[i], first);
     if (uniform) return this.fill(first, shape, dtype);
-    const make = (): Value => ({id: this.nextId++, dtype, shape: [...shape], data});
-    if (size > 64) return make();
-    const key = `${dtype}[${shape.join()}]${Array.from(data).join()}`;
-    let value = this.constants.get(key);
-    if (!value) this.constants.set(key, (value = make()));
+    // Large ones are told apart by a checksum first, so that a table used in every block is stored once.
+    const key = `${dtype}[${shape.join()}]${size > 64 ? checksum(data) : Array.from(data, spelt).join()}`;
+    const bucket = this.constants.get(key) ?? [];
+    let value = bucket.find((v) => v.data !== undefined && sameElements(v.data, data));
+    if (!value) {
+      value = {id: this.nextId++, dtype, shape: [...shape], data};
+      this.constants.set(key, [...bucket, value]);
+    }
     return value;
   }
 
   /** A constant of one repeated number; its elements are never stored. */
   fill(number: number, shape: readonly number[], dtype: GraphDType): Value {
-    const key = `${dtype}[${shape.join()}]=${Object.is(number, -0) ? '-0' : number}`;
-    let value = this.constants.get(key);
+    const key = `${dtype}[${shape.join()}]=${spelt(number)}`;
+    let value = this.constants.get(key)?.[0];
     if (!value) {
       value = {id: this.nextId++, dtype, shape: [...shape], uniform: number};
-      this.constants.set(key, value);
+      this.constants.set(key, [value]);
     }
     return value;
   }
@@ -114,12 +144,18 @@ export class Graph {
   /** Applies an operator with one output. */
   op(op: string, inputs: readonly (Value | undefined)[], output: OutputSpec, attributes: Attributes = {}, domain = ''): Value {
     const shorter = simplify(this, op, inputs, output, attributes);
-    return shorter ?? this.ops(op, inputs, [output], attributes, domain)[0]!;
+    return shorter ?? this.ops(op, inputs, [output], attributes, domain)[0];
   }
 
   /** Applies an operator with any number of outputs. */
-  ops(op: string, inputs: readonly (Value | undefined)[], outputs: readonly OutputSpec[], attributes: Attributes = {}, domain = ''): readonly Value[] {
-    const key = `${domain}.${op}(${inputs.map((v) => v?.id ?? '').join()})${JSON.stringify(attributes)}${outputs.length}:${outputs.map((o) => o.dtype).join()}`;
+  ops(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    outputs: readonly OutputSpec[],
+    attributes: Attributes = {},
+    domain = '',
+  ): readonly Value[] {
+    const key = `${domain}.${op}(${inputs.map((v) => v?.id ?? '').join()})${keyOf(attributes)}:${outputs.map((o) => o.dtype).join()}`;
     const seen = this.known.get(key);
     if (seen) return seen;
     const values: Value[] = [];
@@ -156,10 +192,17 @@ export class Graph {
     };
     const type = (v: Value): string => `${v.dtype}[${v.shape.join()}]`;
     const attrs = (a: Attributes): string =>
-      Object.keys(a).length === 0 ? '' : ` {${Object.entries(a).map(([k, v]) => `${k}: ${JSON.stringify(v)}`).join(', ')}}`;
+      Object.keys(a).length === 0
+        ? ''
+        : ` {${Object.entries(a)
+            .map(([k, v]) => `${k}: ${JSON.stringify(v)}`)
+            .join(', ')}}`;
     return [
       `(${this.inputs.map((v) => `${name(v)}: ${type(v)}`).join(', ')})`,
-      ...this.nodes.map((n) => `${n.outputs.map((v) => `${name(v)}: ${type(v)}`).join(', ')} = ${n.op}(${n.inputs.map(name).join(', ')})${attrs(n.attributes)}`),
+      ...this.nodes.map(
+        (n) =>
+          `${n.outputs.map((v) => `${name(v)}: ${type(v)}`).join(', ')} = ${n.op}(${n.inputs.map(name).join(', ')})${attrs(n.attributes)}`,
+      ),
     ].join('\n');
   }
 }

@@ -32,6 +32,7 @@ const dataTypes: Readonly<Record<GraphDType, DataType>> = {
   float32: DataType.FLOAT,
   int32: DataType.INT32,
   int64: DataType.INT64,
+  float64: DataType.DOUBLE,
   uint8: DataType.UINT8,
   bool: DataType.BOOL,
 };
@@ -43,20 +44,26 @@ const nameOf = (value: Value): string => `v${value.id}`;
 
 function bytesOf(value: Value): Uint8Array<ArrayBuffer> {
   const size = sizeOf(value.shape);
-  const at = (i: number): number => value.uniform ?? value.data![i]!;
+  const at = (i: number): number => value.uniform ?? value.data![i];
   const typed =
-    value.dtype === 'float32' ? Float32Array.from({length: size}, (_, i) => at(i))
-    : value.dtype === 'int32' ? Int32Array.from({length: size}, (_, i) => at(i))
-    : value.dtype === 'int64' ? BigInt64Array.from({length: size}, (_, i) => BigInt(at(i)))
-    : Uint8Array.from({length: size}, (_, i) => at(i));
-  return new Uint8Array(typed.buffer as ArrayBuffer);
+    value.dtype === 'float32'
+      ? Float32Array.from({length: size}, (_, i) => at(i))
+      : value.dtype === 'int32'
+        ? Int32Array.from({length: size}, (_, i) => at(i))
+        : value.dtype === 'float64'
+          ? Float64Array.from({length: size}, (_, i) => at(i))
+          : value.dtype === 'int64'
+            ? BigInt64Array.from({length: size}, (_, i) => BigInt(at(i)))
+            : Uint8Array.from({length: size}, (_, i) => at(i));
+  return new Uint8Array(typed.buffer);
 }
 
 const tensor = (name: string, value: Value): TensorProto =>
   create(TensorProtoSchema, {name, dims: value.shape.map(BigInt), dataType: dataTypes[value.dtype], rawData: bytesOf(value)});
 
 function attribute(name: string, value: Attribute): AttributeProto {
-  if (typeof value === 'string') return create(AttributeProtoSchema, {name, type: AttributeType.STRING, s: new Uint8Array(new TextEncoder().encode(value))});
+  if (typeof value === 'string')
+    return create(AttributeProtoSchema, {name, type: AttributeType.STRING, s: new Uint8Array(new TextEncoder().encode(value))});
   if (typeof value === 'number') return create(AttributeProtoSchema, {name, type: AttributeType.INT, i: BigInt(value)});
   if ('float' in value) return create(AttributeProtoSchema, {name, type: AttributeType.FLOAT, f: value.float});
   return create(AttributeProtoSchema, {name, type: AttributeType.INTS, ints: value.map(BigInt)});
@@ -103,10 +110,12 @@ export function encodeOnnx(graph: Graph, outputs: readonly Value[]): Uint8Array 
     }
     return name;
   };
-  for (const node of graph.nodes) {
+  for (const [i, node] of graph.nodes.entries()) {
     const input = node.inputs.map((v) => (v ? use(v) : ''));
     nodes.push(
       create(NodeProtoSchema, {
+        // The runtime names the node in its errors and profiles.
+        name: `${node.op}/${i} [${node.outputs[0].shape.join()}]`,
         opType: node.op,
         domain: node.domain,
         input,
@@ -115,7 +124,9 @@ export function encodeOnnx(graph: Graph, outputs: readonly Value[]): Uint8Array 
       }),
     );
   }
-  outputs.forEach((value, i) => nodes.push(create(NodeProtoSchema, {opType: 'Identity', input: [use(value)], output: [`y${i}`]})));
+  outputs.forEach((value, i) =>
+    nodes.push(create(NodeProtoSchema, {opType: 'Identity', input: [use(value)], output: [`y${i}`]})),
+  );
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(IR_VERSION),
     producerName: 'rlft',

@@ -6,13 +6,12 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {TracedReadError} from '../errors.js';
-import type {DType} from '../tensor/ndarray.js';
+import {sizeOf, type DType} from '../tensor/ndarray.js';
 import {leaves, mapTree, type Branch} from '../tensor/tree.js';
 import '../autograd/index.js';
-import {Graph, type OutputSpec, type Value} from './graph.js';
+import {Graph, type Value} from './graph.js';
 import {registerLowerings, type Lowering} from './lower/index.js';
 import {cast} from './lower/lowering.js';
-import {onnxDataType} from './onnx.js';
 
 /** A pure function of tensors: no reads, no clocks, no random numbers; what varies is an input. */
 export type NumericFunction = (inputs: Branch<tf.Tensor>) => Branch<tf.Tensor>;
@@ -41,6 +40,14 @@ function current(): Recording {
   return recording;
 }
 
+/** The elements of a constant, as tfjs holds them. */
+function elementsOf({dtype, shape, data, uniform}: Value): tf.backend_util.BackendValues {
+  const length = sizeOf(shape);
+  const at = (_: unknown, i: number): number => uniform ?? data![i];
+  if (dtype === 'float32') return Float32Array.from({length}, at);
+  return dtype === 'int32' ? Int32Array.from({length}, at) : Uint8Array.from({length}, at);
+}
+
 class TraceBackend extends tf.KernelBackend {
   readonly values = new WeakMap<object, Value>();
   private readonly known = new tf.DataStorage<Value>(this, tf.engine());
@@ -62,16 +69,20 @@ class TraceBackend extends tf.KernelBackend {
     this.known.set(dataId, value);
     this.values.set(dataId, value);
   }
-  override readSync(): never {
+  /** Constants may be read, since they are the same in every call; so may tensors that tfjs moves back to another backend. */
+  override readSync(dataId: object): tf.backend_util.BackendValues {
+    const value = this.values.get(dataId);
+    if (value && !value.node && (value.data ?? value.uniform) !== undefined) return elementsOf(value);
     throw new TracedReadError(
-      `compile(${current().name}): the function reads tensor data while it is traced, which would freeze that value into the graph; pass what it needs as an input.`,
+      `compile(${recording?.name ?? 'after tracing'}): the function reads tensor data while it is traced, which would freeze that value into the graph; pass what it needs as an input, or compute with tensors only.`,
     );
   }
-  override read(): never {
-    return this.readSync();
+  override read(dataId: object): Promise<tf.backend_util.BackendValues> {
+    return Promise.resolve(this.readSync(dataId));
   }
+  /** Nothing is ever held, so tfjs' search for leaks has nothing to find. */
   override numDataIds(): number {
-    return this.known.numDataIds();
+    return 0;
   }
   override disposeData(): boolean {
     return true;
@@ -98,7 +109,8 @@ let backend: TraceBackend | undefined;
 function ensureBackend(): TraceBackend {
   if (backend) return backend;
   const made = new TraceBackend();
-  tf.registerBackend(BACKEND, () => made);
+  // The lowest priority: whoever else is registered is the one that eager code gets.
+  tf.registerBackend(BACKEND, () => made, -1);
   registerLowerings((kernelName: string, lowering: Lowering) => {
     tf.registerKernel({
       kernelName,
@@ -110,10 +122,8 @@ function ensureBackend(): TraceBackend {
           if (!value) throw new Error(`internal: a tensor of another backend reached ${kernelName} in ${name}.`);
           return value;
         };
-        const named = Object.fromEntries(
-          Object.entries(inputs).flatMap(([key, t]) => (t ? [[key, valueOf(t as unknown as tf.TensorInfo)] as const] : [])),
-        );
-        const result = lowering(graph, named, (attrs ?? {}) as Record<string, unknown>);
+        const named = Object.fromEntries(Object.entries(inputs).flatMap(([key, t]) => (t ? [[key, valueOf(t)] as const] : [])));
+        const result = lowering(graph, named, attrs ?? {});
         const info = (value: Value): tf.TensorInfo => ({
           dataId: made.hold(value),
           shape: [...value.shape],
@@ -147,10 +157,10 @@ export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec
     tf.engine().startScope(name);
     try {
       const placeholders = mapTree(specs, (spec: InputSpec) => {
-        const input = graph.input(spec as OutputSpec);
+        const input = graph.input(spec);
         // tfjs has no bytes: inside the function they are integers, and a cast to float goes straight from the bytes.
         const dtype = spec.dtype === 'uint8' ? 'int32' : spec.dtype;
-        const value = cast(graph, input, dtype, onnxDataType(dtype));
+        const value = cast(graph, input, dtype);
         return tf.engine().makeTensorFromDataId(tracer.hold(value), [...spec.shape], dtype, tracer);
       });
       for (const [path, tensor] of leaves(fn(placeholders))) {
@@ -164,6 +174,12 @@ export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec
     return {graph, inputs: leaves(specs).map(([path]) => path), outputs};
   } finally {
     recording = undefined;
-    if (before) void tf.setBackend(before);
+    activate(before);
   }
+}
+
+/** Makes the backend active again that was so before tracing; if none was, tfjs chooses its best when it next needs one. */
+function activate(name: string | undefined): void {
+  if (name) void tf.setBackend(name);
+  else Object.assign(tf.engine(), {backendName: null, backendInstance: null});
 }

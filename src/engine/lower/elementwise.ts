@@ -1,30 +1,131 @@
 /** Kernels that work element by element. */
 import {UnsupportedOpError} from '../../errors.js';
-import {broadcastShape, type Graph, type GraphDType, type Value} from '../graph.js';
-import {onnxDataType} from '../onnx.js';
-import {cast, type Lowering, type Lowerings} from './lowering.js';
+import {broadcastShape, sameShape, type Graph, type GraphDType, type Value} from '../graph.js';
+import {asSpec, by, cast, compare, listOf, op1, op2, together, where, type Lowering, type Lowerings} from './lowering.js';
 
-function together(a: Value, b: Value): number[] {
-  const shape = broadcastShape(a.shape, b.shape);
-  if (!shape) throw new UnsupportedOpError(`compile: [${a.shape.join()}] and [${b.shape.join()}] do not broadcast.`);
-  return shape;
+const number = (graph: Graph, x: Value, n: number): Value => graph.scalar(n, x.dtype);
+
+/** Refuses a dtype that onnxruntime has no kernel for, before it says so in its own words. */
+function numeric(op: string, dtypes: readonly GraphDType[], ...operands: Value[]): void {
+  for (const {dtype} of operands) {
+    if (!dtypes.includes(dtype))
+      throw new UnsupportedOpError(`compile: ${op} wants ${dtypes.join(' or ')}; got ${dtype}; cast it first.`);
+  }
 }
 
-const unary = (op: string): Lowering => (graph, {x}) => graph.op(op, [x], {dtype: x!.dtype, shape: x!.shape});
+const floats: readonly GraphDType[] = ['float32'];
+const numbers: readonly GraphDType[] = ['float32', 'int32'];
 
-const binary = (op: string, dtype?: GraphDType): Lowering => (graph, {a, b}) =>
-  graph.op(op, [a, b], {dtype: dtype ?? a!.dtype, shape: together(a!, b!)});
+const unary = (op: string, dtypes = floats): Lowering =>
+  by(op, (graph, {x}) => {
+    numeric(op, dtypes, x);
+    return graph.op(op, [x], asSpec(x));
+  });
 
-const same = (x: Value): {dtype: GraphDType; shape: readonly number[]} => ({dtype: x.dtype, shape: x.shape});
-const op1 = (graph: Graph, op: string, x: Value): Value => graph.op(op, [x], same(x));
-const op2 = (graph: Graph, op: string, a: Value, b: Value): Value => graph.op(op, [a, b], {dtype: a.dtype, shape: together(a, b)});
-const number = (graph: Graph, x: Value, n: number): Value => graph.scalar(n, x.dtype);
-const compare = (graph: Graph, op: string, a: Value, b: Value): Value => graph.op(op, [a, b], {dtype: 'bool', shape: together(a, b)});
-const where = (graph: Graph, condition: Value, a: Value, b: Value): Value =>
-  graph.op('Where', [condition, a, b], {dtype: a.dtype, shape: broadcastShape(condition.shape, together(a, b))!});
+const binary = (op: string, dtypes = numbers): Lowering =>
+  by(op, (graph, {a, b}) => {
+    numeric(op, dtypes, a, b);
+    return op2(graph, op, a, b);
+  });
 
+/** Comparisons of truth values are those of 0 and 1. */
+const comparison = (op: string): Lowering =>
+  by(op, (graph, {a, b}) => {
+    const [p, q] = a.dtype === 'bool' ? [cast(graph, a, 'int32'), cast(graph, b, 'int32')] : [a, b];
+    return compare(graph, op, p, q);
+  });
+
+const logical = (op: string): Lowering => by(op, (graph, {a, b}) => compare(graph, op, a, b));
+
+/** x ≠ 0. */
+const truth = (graph: Graph, x: Value): Value =>
+  x.dtype === 'bool' ? x : op1(graph, 'Not', compare(graph, 'Equal', x, number(graph, x, 0)));
+
+/** ⌊a/b⌋ as tfjs has it: an integer, also of floats. Integers go through doubles, which hold every quotient exactly. */
+function floorDivide(graph: Graph, a: Value, b: Value): Value {
+  const wide = (v: Value): Value => (v.dtype === 'int32' ? cast(graph, v, 'float64') : v);
+  return cast(graph, op1(graph, 'Floor', op2(graph, 'Div', wide(a), wide(b))), 'int32');
+}
+
+/** The remainder with the sign of the divisor, as Python and tfjs have it. */
+function modulo(graph: Graph, a: Value, b: Value): Value {
+  if (a.dtype !== 'float32') return graph.op('Mod', [a, b], {dtype: a.dtype, shape: together(a, b)}, {fmod: 0});
+  return op2(graph, 'Sub', a, op2(graph, 'Mul', op1(graph, 'Floor', op2(graph, 'Div', a, b)), b));
+}
+
+/** e^x − 1 = 2·tanh(x/2) / (1 − tanh(x/2)): no cancellation near zero. */
+function expMinus1(graph: Graph, x: Value): Value {
+  const t = op1(graph, 'Tanh', op2(graph, 'Mul', x, number(graph, x, 0.5)));
+  return op2(graph, 'Div', op2(graph, 'Mul', t, number(graph, x, 2)), op2(graph, 'Sub', number(graph, x, 1), t));
+}
+
+/** Kahan: log(1+x)·x/((1+x)−1) is accurate where 1+x rounds; x itself where it rounds to 1, and where it is infinite. */
+function log1p(graph: Graph, x: Value): Value {
+  const u = op2(graph, 'Add', x, number(graph, x, 1));
+  const d = op2(graph, 'Sub', u, number(graph, x, 1));
+  const itself = compare(
+    graph,
+    'Or',
+    compare(graph, 'Equal', d, number(graph, x, 0)),
+    compare(graph, 'Equal', x, number(graph, x, Infinity)),
+  );
+  const ratio = op2(graph, 'Div', op2(graph, 'Mul', op1(graph, 'Log', u), x), where(graph, itself, number(graph, x, 1), d));
+  return where(graph, itself, x, ratio);
+}
+
+/** The angle of (b, a): the arc tangent, moved to the other half-plane where b < 0. */
+function arcTangent2(graph: Graph, a: Value, b: Value): Value {
+  const ratio = op1(graph, 'Atan', op2(graph, 'Div', a, b));
+  const zero = number(graph, a, 0);
+  const turn = where(graph, compare(graph, 'Less', a, zero), number(graph, a, -Math.PI), number(graph, a, Math.PI));
+  const half = op2(graph, 'Mul', op1(graph, 'Sign', a), number(graph, a, Math.PI / 2));
+  const side = where(graph, compare(graph, 'Less', b, zero), op2(graph, 'Add', ratio, turn), ratio);
+  return where(graph, compare(graph, 'Equal', b, zero), half, side);
+}
+
+/** tfjs spreads all three operands to the result's shape first; the operator spreads them by itself. */
+function select(graph: Graph, condition: Value, t: Value, e: Value): Value {
+  const bare = (v: Value): Value => {
+    if (v.uniform !== undefined) return graph.scalar(v.uniform, v.dtype);
+    return v.node?.op === 'Expand' ? v.node.inputs[0]! : v;
+  };
+  const c = truth(graph, bare(condition));
+  const short = broadcastShape(broadcastShape(c.shape, bare(t).shape) ?? [], bare(e).shape);
+  return short && sameShape(short, t.shape) ? where(graph, c, bare(t), bare(e)) : where(graph, truth(graph, condition), t, e);
+}
+
+const positive = (graph: Graph, x: Value): Value => compare(graph, 'Greater', x, number(graph, x, 0));
+
+/** The activations that tfjs fuses into products and convolutions. @throws UnsupportedOpError for another. */
+export function activate(graph: Graph, x: Value, activation: unknown, alpha: unknown, prelu: Value | undefined): Value {
+  switch (activation ?? 'linear') {
+    case 'linear':
+      return x;
+    case 'relu':
+      return op1(graph, 'Relu', x);
+    case 'relu6':
+      return clip(graph, x, 0, 6);
+    case 'elu':
+      return graph.op('Elu', [x], asSpec(x), {alpha: {float: 1}});
+    case 'sigmoid':
+      return op1(graph, 'Sigmoid', x);
+    case 'leakyrelu':
+      return graph.op('LeakyRelu', [x], asSpec(x), {alpha: {float: (alpha as number | undefined) ?? 0.2}});
+    case 'prelu':
+      return where(graph, positive(graph, x), x, op2(graph, 'Mul', x, prelu!));
+    default:
+      throw new UnsupportedOpError(
+        `compile: a fused activation "${String(activation)}" has no lowering; apply it as an operator of its own.`,
+      );
+  }
+}
+
+const clip = (graph: Graph, x: Value, low: number, high: number): Value =>
+  graph.op('Clip', [x, number(graph, x, low), number(graph, x, high)], asSpec(x));
+
+/** Their lowerings. */
 export const elementwise: Lowerings = {
-  Abs: unary('Abs'),
+  Abs: unary('Abs', numbers),
   Acos: unary('Acos'),
   Acosh: unary('Acosh'),
   Asin: unary('Asin'),
@@ -35,17 +136,17 @@ export const elementwise: Lowerings = {
   Cos: unary('Cos'),
   Cosh: unary('Cosh'),
   Erf: unary('Erf'),
-  Exp: unary('Exp'),
+  Exp: by('Exp', (graph, {x}) => op1(graph, 'Exp', cast(graph, x, 'float32'))),
   Floor: unary('Floor'),
-  Identity: unary('Identity'),
+  Identity: by('Identity', (_graph, {x}) => x),
   Log: unary('Log'),
-  LogicalNot: unary('Not'),
-  Neg: unary('Neg'),
+  LogicalNot: by('Not', (graph, {x}) => op1(graph, 'Not', truth(graph, x))),
+  Neg: unary('Neg', numbers),
   Reciprocal: unary('Reciprocal'),
-  Relu: unary('Relu'),
-  Round: unary('Round'),
+  Relu: unary('Relu', numbers),
+  Round: by('Round', (graph, {x}) => (x.dtype === 'int32' ? x : op1(graph, 'Round', x))),
   Sigmoid: unary('Sigmoid'),
-  Sign: unary('Sign'),
+  Sign: unary('Sign', numbers),
   Sin: unary('Sin'),
   Sinh: unary('Sinh'),
   Softplus: unary('Softplus'),
@@ -56,91 +157,52 @@ export const elementwise: Lowerings = {
   Add: binary('Add'),
   Sub: binary('Sub'),
   Multiply: binary('Mul'),
-  RealDiv: binary('Div'),
+  RealDiv: binary('Div', floats),
   Maximum: binary('Max'),
   Minimum: binary('Min'),
   Pow: binary('Pow'),
-  Equal: binary('Equal', 'bool'),
-  Greater: binary('Greater', 'bool'),
-  GreaterEqual: binary('GreaterOrEqual', 'bool'),
-  Less: binary('Less', 'bool'),
-  LessEqual: binary('LessOrEqual', 'bool'),
-  LogicalAnd: binary('And', 'bool'),
-  LogicalOr: binary('Or', 'bool'),
-  LogicalXor: binary('Xor', 'bool'),
-  NotEqual: (graph, {a, b}) => op1(graph, 'Not', compare(graph, 'Equal', a!, b!)),
-  Mod: (graph, {a, b}) => {
-    // tfjs follows Python: the result has the sign of the divisor.
-    const quotient = op2(graph, 'Div', a!, b!);
-    const floor = a!.dtype === 'float32' ? op1(graph, 'Floor', quotient) : quotient;
-    return a!.dtype === 'float32'
-      ? op2(graph, 'Sub', a!, op2(graph, 'Mul', floor, b!))
-      : graph.op('Mod', [a, b], {dtype: a!.dtype, shape: together(a!, b!)}, {fmod: 0});
-  },
-  FloorDiv: (graph, {a, b}) => {
-    if (a!.dtype === 'float32') return op1(graph, 'Floor', op2(graph, 'Div', a!, b!));
-    // Integer division of ONNX truncates: through floats it floors, exactly up to 2^24.
-    const quotient = op2(graph, 'Div', cast(graph, a!, 'float32', onnxDataType('float32')), cast(graph, b!, 'float32', onnxDataType('float32')));
-    return cast(graph, op1(graph, 'Floor', quotient), a!.dtype, onnxDataType(a!.dtype));
-  },
+  BitwiseAnd: binary('BitwiseAnd', ['int32']),
+  Equal: by('Equal', (graph, {a, b}) => compare(graph, 'Equal', a, b)),
+  NotEqual: (graph, {a, b}) => op1(graph, 'Not', compare(graph, 'Equal', a, b)),
+  Greater: comparison('Greater'),
+  GreaterEqual: comparison('GreaterOrEqual'),
+  Less: comparison('Less'),
+  LessEqual: comparison('LessOrEqual'),
+  LogicalAnd: logical('And'),
+  LogicalOr: logical('Or'),
+  Mod: (graph, {a, b}) => modulo(graph, a, b),
+  FloorDiv: (graph, {a, b}) => floorDivide(graph, a, b),
   SquaredDifference: (graph, {a, b}) => {
-    const d = op2(graph, 'Sub', a!, b!);
+    const d = op2(graph, 'Sub', a, b);
     return op2(graph, 'Mul', d, d);
   },
-  Square: (graph, {x}) => op2(graph, 'Mul', x!, x!),
-  Rsqrt: (graph, {x}) => op1(graph, 'Reciprocal', op1(graph, 'Sqrt', x!)),
-  Expm1: (graph, {x}) => {
-    // e^x − 1 = 2·tanh(x/2) / (1 − tanh(x/2)): no cancellation near zero.
-    const t = op1(graph, 'Tanh', op2(graph, 'Mul', x!, number(graph, x!, 0.5)));
-    return op2(graph, 'Div', op2(graph, 'Mul', t, number(graph, x!, 2)), op2(graph, 'Sub', number(graph, x!, 1), t));
+  Square: by('Mul', (graph, {x}) => op2(graph, 'Mul', x, x)),
+  Rsqrt: (graph, {x}) => op1(graph, 'Reciprocal', op1(graph, 'Sqrt', x)),
+  Expm1: (graph, {x}) => expMinus1(graph, x),
+  Log1p: (graph, {x}) => log1p(graph, x),
+  Relu6: by('Clip', (graph, {x}) => clip(graph, x, 0, 6)),
+  LeakyRelu: by('LeakyRelu', (graph, {x}, {alpha}) => activate(graph, x, 'leakyrelu', alpha, undefined)),
+  Prelu: (graph, {x, alpha}) => activate(graph, x, 'prelu', undefined, alpha),
+  Elu: by('Elu', (graph, {x}) => activate(graph, x, 'elu', undefined, undefined)),
+  Selu: unary('Selu'),
+  // NaN stays NaN.
+  Step: (graph, {x}, {alpha}) => {
+    const below = where(
+      graph,
+      graph.op('IsNaN', [x], {dtype: 'bool', shape: x.shape}),
+      x,
+      number(graph, x, (alpha as number | undefined) ?? 0),
+    );
+    return where(graph, positive(graph, x), number(graph, x, 1), below);
   },
-  Log1p: (graph, {x}) => {
-    // Kahan: log(1+x)·x/((1+x)−1) is accurate where 1+x rounds; x itself where it rounds to 1.
-    const u = op2(graph, 'Add', x!, number(graph, x!, 1));
-    const d = op2(graph, 'Sub', u, number(graph, x!, 1));
-    const tiny = compare(graph, 'Equal', d, number(graph, x!, 0));
-    const ratio = op2(graph, 'Div', op2(graph, 'Mul', op1(graph, 'Log', u), x!), where(graph, tiny, op2(graph, 'Add', d, number(graph, x!, 1)), d));
-    return where(graph, tiny, x!, ratio);
-  },
-  Relu6: (graph, {x}) => graph.op('Clip', [x, graph.scalar(0, x!.dtype), graph.scalar(6, x!.dtype)], same(x!)),
-  LeakyRelu: (graph, {x}, {alpha}) => graph.op('LeakyRelu', [x], same(x!), {alpha: {float: alpha as number}}),
-  Prelu: (graph, {x, alpha}) => {
-    const shape = together(x!, alpha!);
-    return where(graph, compare(graph, 'Greater', x!, number(graph, x!, 0)), x!, graph.op('Mul', [x, alpha], {dtype: x!.dtype, shape}));
-  },
-  Elu: (graph, {x}) => graph.op('Elu', [x], same(x!), {alpha: {float: 1}}),
-  EluGrad: (graph, {dy, y}) =>
-    where(graph, compare(graph, 'GreaterOrEqual', y!, number(graph, y!, 0)), dy!, op2(graph, 'Mul', dy!, op2(graph, 'Add', y!, number(graph, y!, 1)))),
-  Selu: (graph, {x}) => graph.op('Selu', [x], same(x!)),
-  Step: (graph, {x}, {alpha}) =>
-    where(graph, compare(graph, 'Greater', x!, number(graph, x!, 0)), number(graph, x!, 1), number(graph, x!, (alpha as number | undefined) ?? 0)),
-  ClipByValue: (graph, {x}, {clipValueMin, clipValueMax}) =>
-    graph.op('Clip', [x, graph.scalar(clipValueMin as number, x!.dtype), graph.scalar(clipValueMax as number, x!.dtype)], same(x!)),
-  IsNan: (graph, {x}) => graph.op('IsNaN', [x], {dtype: 'bool', shape: x!.shape}),
-  IsInf: (graph, {x}) => graph.op('IsInf', [x], {dtype: 'bool', shape: x!.shape}),
-  IsFinite: (graph, {x}) => compare(graph, 'Less', op1(graph, 'Abs', x!), number(graph, x!, Infinity)),
-  Cast: (graph, {x}, {dtype}) => {
-    const to = dtype as GraphDType;
-    if (to === 'bool') return op1(graph, 'Not', compare(graph, 'Equal', x!, number(graph, x!, 0)));
-    return cast(graph, x!, to, onnxDataType(to));
-  },
-  Select: (graph, {condition, t, e}) => {
-    let c = condition!;
-    // tfjs lets a vector choose whole rows.
-    if (c.shape.length === 1 && t!.shape.length > 1) {
-      const shape = [c.shape[0]!, ...Array.from({length: t!.shape.length - 1}, () => 1)];
-      c = graph.op('Reshape', [c, graph.ints(shape)], {dtype: c.dtype, shape});
-    }
-    if (c.dtype !== 'bool') c = op1(graph, 'Not', compare(graph, 'Equal', c, number(graph, c, 0)));
-    return where(graph, c, t!, e!);
-  },
-  AddN: (graph, inputs) => Object.values(inputs).reduce((sum, x) => op2(graph, 'Add', sum, x)),
-  Atan2: (graph, {a, b}) => {
-    const ratio = op1(graph, 'Atan', op2(graph, 'Div', a!, b!));
-    const zero = number(graph, a!, 0);
-    const turn = where(graph, compare(graph, 'Less', a!, zero), number(graph, a!, -Math.PI), number(graph, a!, Math.PI));
-    const half = op2(graph, 'Mul', op1(graph, 'Sign', a!), number(graph, a!, Math.PI / 2));
-    const side = where(graph, compare(graph, 'Less', b!, zero), op2(graph, 'Add', ratio, turn), ratio);
-    return where(graph, compare(graph, 'Equal', b!, zero), half, side);
-  },
+  ClipByValue: by('Clip', (graph, {x}, {clipValueMin, clipValueMax}) =>
+    clip(graph, x, clipValueMin as number, clipValueMax as number),
+  ),
+  IsNan: by('IsNaN', (graph, {x}) => graph.op('IsNaN', [x], {dtype: 'bool', shape: x.shape})),
+  IsInf: by('IsInf', (graph, {x}) => graph.op('IsInf', [x], {dtype: 'bool', shape: x.shape})),
+  IsFinite: (graph, {x}) => compare(graph, 'Less', op1(graph, 'Abs', x), number(graph, x, Infinity)),
+  Cast: by('Cast', (graph, {x}, {dtype}) => (dtype === 'bool' ? truth(graph, x) : cast(graph, x, dtype as GraphDType))),
+  Select: by('Where', (graph, {condition, t, e}) => select(graph, condition, t, e)),
+  AddN: (graph, inputs) => listOf(inputs).reduce((sum, x) => op2(graph, 'Add', sum, x)),
+  Atan2: (graph, {a, b}) => arcTangent2(graph, a, b),
 };

@@ -2,23 +2,24 @@
 import {LAYER_NORM, ROTARY} from '../../autograd/fused.js';
 import type {Lowerings} from './lowering.js';
 
+/** Their lowerings. */
 export const fused: Lowerings = {
   [LAYER_NORM]: (graph, {x}, {epsilon}) => {
-    const width = x!.shape.at(-1)!;
-    const row = {dtype: x!.dtype, shape: x!.shape.map((d, i) => (i === x!.shape.length - 1 ? 1 : d))};
+    const width = x.shape.at(-1)!;
+    const row = {dtype: x.dtype, shape: x.shape.map((d, i) => (i === x.shape.length - 1 ? 1 : d))};
     const [y, , inverseStd] = graph.ops(
       'LayerNormalization',
-      [x, graph.fill(1, [width], x!.dtype), graph.fill(0, [width], x!.dtype)],
-      [{dtype: x!.dtype, shape: x!.shape}, row, row],
-      {axis: x!.shape.length - 1, epsilon: {float: epsilon as number}},
+      [x, graph.fill(1, [width], x.dtype), graph.fill(0, [width], x.dtype)],
+      [{dtype: x.dtype, shape: x.shape}, row, row],
+      {axis: x.shape.length - 1, epsilon: {float: epsilon as number}},
     );
-    return [y!, inverseStd!];
+    return [y, inverseStd];
   },
   [ROTARY]: (graph, {x, cos, sin}) => {
     const y = graph.op(
       'RotaryEmbedding',
       [x, graph.ints([0]), cos, sin],
-      {dtype: x!.dtype, shape: x!.shape},
+      {dtype: x.dtype, shape: x.shape},
       {interleaved: 0},
       'com.microsoft',
     );
