@@ -1,12 +1,22 @@
 /** The compiling device: traces a function, hands the graph to onnxruntime in a worker thread, keeps state resident there. */
 import type {Worker} from 'node:worker_threads';
-import {DeviceError, ShapeError} from '../errors.js';
+import {DeviceError} from '../errors.js';
 import type {NdArray} from '../tensor/ndarray.js';
 import {leaves, mapTree, unflatten, type Params, type Tree} from '../tensor/tree.js';
-import {Resident, type Argument, type CallOptions, type CallResult, type Device, type DeviceOptions, type Jitted, type ResidentTree} from './device.js';
+import {
+  Resident,
+  type Argument,
+  type CallResult,
+  type Device,
+  type DeviceOptions,
+  type Jitted,
+  type ResidentTree,
+} from './device.js';
 import {encodeOnnx} from './onnx.js';
+import {optimise} from './passes/index.js';
 import type {Answer, Envelope, Feed, Packet, Request, SessionSettings} from './protocol.js';
 import {startWorker} from '../workers/startWorker.js';
+import {guardsOf, targetsOf} from './targets.js';
 import {trace, type InputSpec, type NumericFunction} from './trace.js';
 
 const workerFile = (): URL => new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
@@ -38,13 +48,20 @@ class Channel {
     this.waiting.clear();
   }
 
-  ask<K extends Answer['kind']>(request: Request, transfer: readonly ArrayBuffer[], kind: K): Promise<Extract<Answer, {kind: K}>> {
+  ask<K extends Answer['kind']>(
+    request: Request,
+    transfer: readonly ArrayBuffer[],
+    kind: K,
+  ): Promise<Extract<Answer, {kind: K}>> {
     if (this.closed) return Promise.reject(this.closed);
     const id = this.nextId++;
     this.worker.ref();
     return new Promise((resolve, reject) => {
       this.waiting.set(id, {
-        resolve: (a) => (a.kind === kind ? resolve(a as Extract<Answer, {kind: K}>) : reject(new Error(`internal: wanted ${kind}, got ${a.kind}.`))),
+        resolve: (a) =>
+          a.kind === kind
+            ? resolve(a as Extract<Answer, {kind: K}>)
+            : reject(new Error(`internal: wanted ${kind}, got ${a.kind}.`)),
         reject,
       });
       this.worker.postMessage({id, body: request} satisfies Envelope<Request>, transfer as ArrayBuffer[]);
@@ -57,6 +74,14 @@ class Channel {
   }
 }
 
+/** Puts the function's name before what the runtime says, unless the device is gone. */
+const named =
+  (fnName: string) =>
+  (error: unknown): never => {
+    if (error instanceof DeviceError && !error.message.startsWith('engine:')) throw new DeviceError(`${fnName}: ${error.message}`, {cause: error});
+    throw error;
+  };
+
 const packet = (a: NdArray): Packet => ({dtype: a.dtype, shape: a.shape, data: a.data.slice()});
 
 interface Program {
@@ -65,21 +90,22 @@ interface Program {
   readonly outputs: readonly {readonly path: string; readonly shape: readonly number[]; readonly dtype: InputSpec['dtype']}[];
 }
 
-/** The key of `path`'s branch at the top. */
-const topOf = (path: string): string => path.split('.', 1)[0]!;
-
 /** Opens the compiling device on one of onnxruntime's execution providers. */
 export async function openOrtDevice(name: string, settings: SessionSettings, options: DeviceOptions): Promise<Device> {
   const channel = new Channel();
   await channel.ask({kind: 'configure', settings}, [], 'done');
-  let nextArray = 0;
   let nextProgram = 0;
 
   const compile = async (fnName: string, fn: NumericFunction, inputs: Argument): Promise<Program> => {
     const start = performance.now();
     const specs = mapTree(inputs, (leaf): InputSpec => ({dtype: leaf.dtype, shape: leaf.shape}));
     const traced = trace(fnName, fn, specs);
-    const model = encodeOnnx(traced.graph, traced.outputs.map((o) => o.value));
+    const optimised = optimise(
+      traced.graph,
+      traced.outputs.map((o) => o.value),
+      settings.provider,
+    );
+    const model = encodeOnnx(optimised.graph, optimised.outputs);
     const bytes = model.length;
     const outputs = traced.outputs.map(({path, value}) => ({path, shape: value.shape, dtype: value.dtype as InputSpec['dtype']}));
     const tracedAt = performance.now();
@@ -92,34 +118,12 @@ export async function openOrtDevice(name: string, settings: SessionSettings, opt
     );
     options.onCompile?.({
       name: fnName,
-      nodes: traced.graph.nodes.length,
+      nodes: optimised.graph.nodes.length,
       modelBytes: bytes,
       traceSeconds: (tracedAt - start) / 1000,
       compileSeconds: (performance.now() - tracedAt) / 1000,
     });
     return {id, inputs: traced.inputs, outputs};
-  };
-
-  const targetsOf = (program: Program, into: CallOptions['into']): (number | null)[] => {
-    const targets = new Map<string, Resident>();
-    for (const [key, tree] of Object.entries(into ?? {})) {
-      for (const [path, leaf] of leaves(tree as Tree<Resident>, key)) targets.set(path, leaf);
-    }
-    const found = program.outputs.map(({path, shape, dtype}) => {
-      const target = targets.get(path);
-      if (!target) {
-        if (into && topOf(path) in into) throw new ShapeError(`engine: output "${path}" has no resident array to go into.`);
-        return null;
-      }
-      if (target.dtype !== dtype || target.shape.join() !== shape.join()) {
-        throw new ShapeError(`engine: output "${path}" is ${dtype} [${shape.join()}]; the resident array is ${target.dtype} [${target.shape.join()}].`);
-      }
-      targets.delete(path);
-      return target.id;
-    });
-    const [unused] = targets.keys();
-    if (unused !== undefined) throw new ShapeError(`engine: no output "${unused}" to go into the resident array of that name.`);
-    return found;
   };
 
   return {
@@ -136,27 +140,27 @@ export async function openOrtDevice(name: string, settings: SessionSettings, opt
           compiled.catch(() => programs.delete(key));
         }
         const program = await compiled;
-        const targets = targetsOf(program, callOptions.into);
+        const targets = targetsOf(fnName, program.outputs, callOptions.into).map((target) => target?.id ?? null);
         const feeds = given.map(([, leaf]): Feed => (leaf instanceof Resident ? leaf.id : packet(leaf)));
-        const guards = (callOptions.guard ?? []).map((path) => {
-          const i = program.outputs.findIndex((o) => o.path === path);
-          if (i < 0) throw new ShapeError(`engine: "${fnName}" has no output "${path}" to guard.`);
-          return i;
-        });
+        const guards = guardsOf(fnName, program.outputs, callOptions.guard);
         const transfer = feeds.flatMap((feed) => (typeof feed === 'number' ? [] : [feed.data.buffer as ArrayBuffer]));
-        const ran = await channel.ask({kind: 'run', program: program.id, feeds, targets, guards}, transfer, 'ran');
-        const outputs = ran.outputs.flatMap((p, i) => (p ? [[program.outputs[i]!.path, p as NdArray] as const] : []));
+        const ran = await channel.ask({kind: 'run', program: program.id, feeds, targets, guards}, transfer, 'ran').catch(named(fnName));
+        const outputs = ran.outputs.flatMap((p, i) => (p ? [[program.outputs[i].path, p as NdArray] as const] : []));
         return {outputs: unflatten(outputs), applied: ran.applied, seconds: ran.seconds};
       };
     },
     async put(tree: Params): Promise<ResidentTree> {
       const arrays: {id: number; packet: Packet}[] = [];
       const handles = mapTree(tree, (leaf: NdArray) => {
-        const id = nextArray++;
-        arrays.push({id, packet: packet(leaf)});
-        return new Resident(id, leaf.dtype, leaf.shape);
+        const handle = new Resident(leaf.dtype, leaf.shape);
+        arrays.push({id: handle.id, packet: packet(leaf)});
+        return handle;
       });
-      await channel.ask({kind: 'put', arrays}, arrays.map((a) => a.packet.data.buffer as ArrayBuffer), 'done');
+      await channel.ask(
+        {kind: 'put', arrays},
+        arrays.map((a) => a.packet.data.buffer as ArrayBuffer),
+        'done',
+      );
       return handles;
     },
     async get(tree: ResidentTree): Promise<Params> {
@@ -170,4 +174,3 @@ export async function openOrtDevice(name: string, settings: SessionSettings, opt
     close: () => channel.close(),
   };
 }
-
