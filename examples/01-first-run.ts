@@ -33,5 +33,5 @@ const summary = await runTuning({
 if (summary.evaluation === null) throw new Error(`the run ended as ${summary.status}`);
 const {metric, before, after, difference} = summary.evaluation;
 console.log(`${metric} on held-out prompts: ${before.toFixed(4)} before, ${after.toFixed(4)} after`);
-console.log(`difference, paired 95 % interval: ${difference.low.toFixed(4)} to ${difference.high.toFixed(4)}`);
+console.log(`difference, paired 95 % interval: ${difference.low.toFixed(5)} to ${difference.high.toFixed(5)}`);
 console.log('pictures, metrics and weights: runs/example-01');

@@ -28,7 +28,19 @@ export type {
 export {promptsOf, requestsOf, train, type TrainParts} from './train.js';
 
 // What ships with rlft: algorithms, rewards, environments.
-export {algorithms, brightness, ddpo, environments, fluentClips, fluentClipsModule, judge, rewards} from './builtins.js';
+export {
+  algorithms,
+  brightness,
+  ddpo,
+  environments,
+  fluentClips,
+  fluentClipsModule,
+  gaussianToy,
+  gaussianToyModule,
+  judge,
+  nearTarget,
+  rewards,
+} from './builtins.js';
 export type {Registry} from './registry.js';
 
 // Runs in folders: what the commands do.
@@ -71,7 +83,7 @@ export {score} from './stream/score.js';
 // Learning.
 export {createLearner, type LearnerParts, type LearnerSnapshot, type ResidentLearner} from './learn/learner.js';
 export {checkParity} from './learn/parity.js';
-export {chunks, gatherTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
+export {chunks, gatherTransitions, lastTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
 
 // Held-out evaluation.
 export {compare, evaluateSuite, type Comparison, type Suite, type SuiteScores} from './evaluate/evaluate.js';

@@ -1,0 +1,53 @@
+/** Every metric that is logged has a row that says what bad values mean. */
+import {expect} from 'chai';
+import {ddpo} from '../../algorithms/ddpo.js';
+import {createRunFolder} from '../../src/run/runFolder.js';
+import {readMetrics} from '../../src/run/metrics.js';
+import {runTuning} from '../../src/tune/open.js';
+import {tuneConfig} from '../../src/tune/schema.js';
+import {read, sources} from '../support/documents.js';
+import {temporaryFolder} from '../support/files.js';
+import {flatColoursModule} from './snippets/flatColours.js';
+
+/** First cells of the rows that begin with a metric's name. */
+const described = (page: string): string[] =>
+  Array.from(read(page).matchAll(/^\| `((?:reward|policy|time|train)\/\w+)` \|/gm), ([, name]) => name).sort();
+
+describe('logged metrics', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+
+  it('of DDPO with all its terms are the rows of its page', async () => {
+    const world = flatColoursModule.open('tiny');
+    const run = await createRunFolder(folder(), {force: true});
+    await runTuning({
+      config: tuneConfig(ddpo, {
+        environment: 'flatColours',
+        preset: 'tiny',
+        reward: 'brightness',
+        iterations: 1,
+        promptsPerIteration: 2,
+        samplesPerPrompt: 2,
+        samplingSteps: 3,
+        klCoefficient: 0.1,
+        anchorCoefficient: 0.1,
+        evaluation: {prompts: 2, steps: 2},
+      }),
+      environment: world,
+      params: world.initialise(0),
+      folder: run,
+    });
+    const [row] = await readMetrics(run.metrics);
+    const logged = Object.keys(row).filter((name) => name !== 'iteration');
+    expect(logged.sort()).to.deep.equal(described('docs/algorithms/ddpo.md'));
+  });
+
+  it('that the source names are rows of some page', () => {
+    const named = new Set(
+      sources().flatMap((file) => Array.from(read(file).matchAll(/'((?:reward|policy|time|train)\/\w+)'/g), ([, name]) => name)),
+    );
+    const rows = [...described('docs/algorithms/ddpo.md'), ...described('docs/run-folder.md')];
+    expect(named.size).to.be.greaterThan(10);
+    expect([...named].filter((name) => !rows.includes(name))).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,71 @@
+/** REINFORCE: one update an iteration on −A·logp, with advantages against the iteration's own mean. */
+import * as tf from '@tensorflow/tfjs-core';
+import {from, lastValueFrom, toArray} from 'rxjs';
+import {z} from 'zod';
+import {
+  batchAdvantages,
+  chunks,
+  gatherTransitions,
+  optimizerOptions,
+  replay,
+  stochasticTransitions,
+  type Algorithm,
+  type LossFunction,
+  type Scored,
+} from '../../../src/plugin.js';
+
+const options = z.strictObject({...optimizerOptions});
+
+// Sums over the batch; the learner divides by the transitions of the update.
+const loss: LossFunction = (policy, batch) => {
+  const {latent, next, a, b, std, oldLogProb, advantage} = batch as Record<string, tf.Tensor>;
+  const {logProb} = replay({latent, x0: policy.predict(batch), a, b, std, next}, policy.density);
+  return {
+    loss: tf.neg(tf.sum(tf.mul(advantage, logProb))) as tf.Scalar,
+    // The parity guard reads this one.
+    metrics: {ratioGap: tf.sum(tf.abs(tf.sub(logProb, oldLogProb))) as tf.Scalar},
+  };
+};
+
+/** REINFORCE as it is registered. */
+export const reinforce: Algorithm<typeof options.shape> = {
+  name: 'reinforce',
+  summary: 'the plain policy gradient, one update an iteration',
+  options,
+  defaults: {promptsPerIteration: 8, samplesPerPrompt: 8, samplingSteps: 8, minutes: 2},
+  needs: {differentiableReward: false},
+  configure: (o) => ({
+    loss,
+    scalars: {},
+    sharedStart: false,
+    initialMemory: null,
+    work: {stepShare: 1, updatesPerIteration: 1},
+    optimizer: {
+      learningRate: o.learningRate,
+      beta1: o.adamBeta1,
+      beta2: o.adamBeta2,
+      weightDecay: o.weightDecay,
+      maxGradientNorm: o.maxGradNorm,
+      averageDecay: o.emaDecay,
+    },
+    learn: (scored$, state, {learner}) =>
+      from(
+        lastValueFrom(scored$.pipe(toArray())).then(async (scored: readonly Scored[]) => {
+          // advantages, of all batches together
+          const all = batchAdvantages(scored.flatMap(({rewards}) => Array.from(rewards)));
+          let at = 0;
+          const advantages = scored.map(({rewards}) => all.subarray(at, (at += rewards.length)));
+          // one update on every noisy step, in microbatches
+          const steps = stochasticTransitions(scored);
+          const batches = chunks(steps, learner.microbatch).map((part) => gatherTransitions(scored, part, advantages));
+          const {metrics, gradientNorm} = await learner.update(batches, steps.length);
+          // metrics
+          return {
+            iteration: state.iteration + 1,
+            memory: null,
+            metrics: {'policy/loss': metrics['loss'], 'policy/gradientNorm': gradientNorm},
+          };
+        }),
+      ),
+  }),
+};
