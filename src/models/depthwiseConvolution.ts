@@ -5,7 +5,27 @@
  * frames laid side by side then make the whole convolution, and both of its gradients, one stacked matrix product.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import {spatialBands} from './gridConvolution.js';
+
+/**
+ * `bands[tap][from][to]` = 1 where output position `to` reads input position `from` through kernel tap `tap`.
+ *
+ * @param rows, columns of the grid; `radius` 1 means 3 taps along an axis.
+ */
+function spatialBands(rows: number, columns: number): number[][] {
+  const n = rows * columns;
+  return Array.from({length: 9}, (_, tap) => {
+    const [dy, dx] = [Math.floor(tap / 3) - 1, (tap % 3) - 1];
+    const band = new Array<number>(n * n).fill(0);
+    for (let y = 0; y < rows; y++) {
+      for (let x = 0; x < columns; x++) {
+        const [fromY, fromX] = [y + dy, x + dx];
+        if (fromY < 0 || fromX < 0 || fromY >= rows || fromX >= columns) continue;
+        band[(fromY * columns + fromX) * n + y * columns + x] = 1;
+      }
+    }
+    return band;
+  });
+}
 
 /**
  * Convolves every channel with its own kernel.
@@ -23,11 +43,16 @@ export function depthwiseConvolution(kernel: tf.Tensor, x: tf.Tensor, grid: read
   // Made anew where it is used: a tensor made outside of a custom gradient's parts does not outlive the forward pass.
   const table = spatialBands(rows, columns);
   const bands = (): tf.Tensor2D => tf.tensor2d(table);
-  /** `[C, 3·plane, plane]`: rows are what is read, tap by tap, columns what is written. */
+  // A still has no neighbours in time.
+  const span = frames === 1 ? 1 : 3;
+  const used = frames === 1 ? tf.slice(kernel, [0, 9], [channels, 9]) : kernel;
+  /** `[C, span·plane, plane]`: rows are what is read, tap by tap, columns what is written. */
   const banded = (taps: tf.Tensor): tf.Tensor =>
-    tf.reshape(tf.matMul(tf.reshape(taps, [3 * channels, 9]) as tf.Tensor2D, bands()), [channels, 3 * plane, plane]);
-  /** `[B, T·plane, C]` → `[C, B·T, 3·plane]`. */
+    tf.reshape(tf.matMul(tf.reshape(taps, [span * channels, 9]) as tf.Tensor2D, bands()), [channels, span * plane, plane]);
+  const lines = (y: tf.Tensor): tf.Tensor => tf.reshape(tf.transpose(y, [2, 0, 1]), [channels, batch * frames, plane]);
+  /** `[B, T·plane, C]` → `[C, B·T, span·plane]`. */
   const windows = (y: tf.Tensor): tf.Tensor => {
+    if (span === 1) return lines(y);
     const padded = tf.pad(tf.reshape(tf.transpose(y, [2, 0, 1]), [channels, batch, frames, plane]), [
       [0, 0],
       [0, 0],
@@ -37,7 +62,6 @@ export function depthwiseConvolution(kernel: tf.Tensor, x: tf.Tensor, grid: read
     const order = Array.from({length: 3 * frames}, (_, i) => Math.floor(i / 3) + (i % 3));
     return tf.reshape(tf.gather(padded, tf.tensor1d(order, 'int32'), 2), [channels, batch * frames, 3 * plane]);
   };
-  const lines = (y: tf.Tensor): tf.Tensor => tf.reshape(tf.transpose(y, [2, 0, 1]), [channels, batch * frames, plane]);
   const tokens = (y: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(y, [channels, batch, frames * plane]), [1, 2, 0]);
 
   const op = tf.customGrad((...args: unknown[]) => {
@@ -45,12 +69,12 @@ export function depthwiseConvolution(kernel: tf.Tensor, x: tf.Tensor, grid: read
     const seen = windows(z);
     save([w, seen]);
     const gradFunc = (dy: tf.Tensor, [taps, read]: tf.Tensor[]): tf.Tensor[] => {
-      const perBand = tf.reshape(tf.matMul(read, lines(dy), true, false), [3 * channels, plane * plane]);
-      const dw = tf.reshape(tf.matMul(perBand as tf.Tensor2D, bands(), false, true), [channels, 27]);
+      const perBand = tf.reshape(tf.matMul(read, lines(dy), true, false), [span * channels, plane * plane]);
+      const dw = tf.reshape(tf.matMul(perBand as tf.Tensor2D, bands(), false, true), [channels, 9 * span]);
       // The gradient of the input is the convolution with the reversed kernel.
       return [dw, tokens(tf.matMul(windows(dy), banded(tf.reverse(taps, 1))))];
     };
     return {value: tokens(tf.matMul(seen, banded(w))), gradFunc};
   });
-  return op(kernel, x);
+  return op(used, x);
 }

@@ -14,7 +14,7 @@ import {weight} from './layers.js';
  *
  * @param rows, columns of the grid; `radius` 1 means 3 taps along an axis.
  */
-export function spatialBands(rows: number, columns: number): number[][] {
+function spatialBands(rows: number, columns: number): number[][] {
   const n = rows * columns;
   return Array.from({length: 9}, (_, tap) => {
     const [dy, dx] = [Math.floor(tap / 3) - 1, (tap % 3) - 1];
