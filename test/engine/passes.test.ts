@@ -89,6 +89,14 @@ describe('transposeOnce', () => {
     await sameNumbers(before, after);
   });
 
+  it('multiplies in the other order where the right operand is the smaller one', async () => {
+    const graph = new Graph();
+    const before = {graph, outputs: [gemm(graph, graph.input(f32(512, 96)), graph.input(f32(512, 40)))]};
+    const after = transposeOnce(before);
+    expect(count(after, 'MatMul')).to.equal(1);
+    await sameNumbers(before, after);
+  });
+
   it('works on stacks of matrices', async () => {
     const graph = new Graph();
     const [a, b] = [graph.input(f32(2, 3, 160, 32)), graph.input(f32(2, 3, 160, 48))];
