@@ -4,8 +4,9 @@
  */
 import type {Rgb, Scene} from './spec.js';
 
-/** Looks of each scene, and horizontal shifts of each look. */
+/** Looks of each scene. */
 export const variants = 2;
+/** Horizontal shifts of each look, in 1/32 of the frame. */
 export const offsets = 16;
 
 const clamp = (x: number): number => (x < 0 ? 0 : x > 1 ? 1 : x);
@@ -55,7 +56,7 @@ export function backdropPlane(scene: Scene, variant: number, offset: number, sid
       for (let sample = 0; sample < 4; sample++) {
         const sx = (x + 0.25 + (sample & 1) / 2) * unit + offset;
         const sy = (y + 0.25 + (sample >> 1) / 2) * unit;
-        paint[scene](sx, sy, variant).forEach((v, c) => (plane[(y * side + x) * 3 + c]! += v / 4));
+        paint[scene](sx, sy, variant).forEach((v, c) => (plane[(y * side + x) * 3 + c] += v / 4));
       }
     }
   }

@@ -181,8 +181,8 @@ export function factsOf(text: string): Facts {
   const objects = [object()];
   const relation = accept(relationTable);
   if (relation !== null || accept({and: ['and']}) !== null) objects.push(object());
-  if (objects[1]?.noun === objects[0]!.noun) {
-    throw new ConfigError(`prompt '${text}': wanted two different nouns; got ${objects[0]!.noun} twice; change one.`);
+  if (objects[1]?.noun === objects[0].noun) {
+    throw new ConfigError(`prompt '${text}': wanted two different nouns; got ${objects[0].noun} twice; change one.`);
   }
   const scene = accept(scenePhrases);
   if (at < words.length) fail('a scene, a motion or the end');

@@ -10,6 +10,7 @@ import type {Facts, ObjectFacts} from './caption.js';
 
 /** What can be wrong with a clip; one at a time. */
 export const flaws = ['blur', 'noise', 'flicker', 'jitter', 'frozen', 'vanishing', 'cast'] as const;
+/** One of the flaws. */
 export type Flaw = (typeof flaws)[number];
 
 /** A clip being spoilt: pixels to change in place, and what they show. */
@@ -35,7 +36,7 @@ function blur({preset: {side, frames}, pixels}: Clip, sigma: number): void {
     for (let y = 0; y < side; y++) {
       for (let i = 0; i < side * 3; i++) {
         let v = 0;
-        for (let k = -radius; k <= radius; k++) v += kernel[k + radius]! * frame[clampIndex(y + k, side) * side * 3 + i]!;
+        for (let k = -radius; k <= radius; k++) v += kernel[k + radius] * frame[clampIndex(y + k, side) * side * 3 + i];
         rows[y * side * 3 + i] = v / sum;
       }
     }
@@ -43,7 +44,7 @@ function blur({preset: {side, frames}, pixels}: Clip, sigma: number): void {
       for (let x = 0; x < side; x++) {
         for (let c = 0; c < 3; c++) {
           let v = 0;
-          for (let k = -radius; k <= radius; k++) v += kernel[k + radius]! * rows[(y * side + clampIndex(x + k, side)) * 3 + c]!;
+          for (let k = -radius; k <= radius; k++) v += kernel[k + radius] * rows[(y * side + clampIndex(x + k, side)) * 3 + c];
           frame[(y * side + x) * 3 + c] = toByte(v / sum);
         }
       }
@@ -56,7 +57,7 @@ const spoil: Readonly<Record<Flaw, (clip: Clip) => void>> = {
   /** Sensor noise, independent in every value. */
   noise({pixels, draw}) {
     const sigma = 255 * (0.03 + 0.07 * draw('noise'));
-    for (let i = 0; i < pixels.length; i++) pixels[i] = toByte(pixels[i]! + sigma * normal(draw, 'noiseValue', i));
+    for (let i = 0; i < pixels.length; i++) pixels[i] = toByte(pixels[i] + sigma * normal(draw, 'noiseValue', i));
   },
   /** Brightness that jumps from frame to frame. */
   flicker({preset: {frames}, pixels, draw}) {
@@ -64,7 +65,7 @@ const spoil: Readonly<Record<Flaw, (clip: Clip) => void>> = {
     const size = pixels.length / frames;
     for (let t = 0; t < frames; t++) {
       const gain = 1 + depth * Math.max(-2, Math.min(2, normal(draw, 'flickerGain', t)));
-      for (let i = t * size; i < (t + 1) * size; i++) pixels[i] = toByte(gain * pixels[i]!);
+      for (let i = t * size; i < (t + 1) * size; i++) pixels[i] = toByte(gain * pixels[i]);
     }
   },
   /** Every frame shifted by up to a pixel. */
@@ -97,7 +98,7 @@ const spoil: Readonly<Record<Flaw, (clip: Clip) => void>> = {
   /** A gain of its own for every colour channel. */
   cast({pixels, draw}) {
     const gains = [0, 1, 2].map((c) => 0.7 + 0.6 * draw('cast', c));
-    for (let i = 0; i < pixels.length; i++) pixels[i] = toByte(gains[i % 3]! * pixels[i]!);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = toByte(gains[i % 3] * pixels[i]);
   },
 };
 

@@ -36,7 +36,7 @@ export function drawsFor(stream: string, index: number): Draw {
 }
 
 /** Picks one of the values, all equally likely. */
-export const pick = <T>(values: readonly T[], u: number): T => values[Math.floor(u * values.length)]!;
+export const pick = <T>(values: readonly T[], u: number): T => values[Math.floor(u * values.length)];
 
 /**
  * Picks one of the values with a Zipf tail: the value of rank r (from 1) has probability proportional to r^-0.7.
@@ -46,9 +46,9 @@ export function pickZipf<T>(values: readonly T[], u: number): T {
   let rest = u * values.reduce((sum, _, i) => sum + zipfWeight(i), 0);
   for (let i = 0; i < values.length - 1; i++) {
     rest -= zipfWeight(i);
-    if (rest < 0) return values[i]!;
+    if (rest < 0) return values[i];
   }
-  return values[values.length - 1]!;
+  return values[values.length - 1];
 }
 
 /** Unnormalised Zipf probability of the value at `i`, counted from 0. */

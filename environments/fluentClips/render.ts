@@ -14,7 +14,7 @@ function paintSprite(object: ObjectSpec, brightness: number): Float32Array {
   const out = new Float32Array(spriteSide * spriteSide * 4);
   for (let i = 0; i < spriteSide * spriteSide; i++) {
     const at = i * spriteChannels;
-    for (let c = 0; c < 3; c++) out[4 * i + c] = brightness * (texels[at + c]! + texels[at + 3]! * paint[c]!);
+    for (let c = 0; c < 3; c++) out[4 * i + c] = brightness * (texels[at + c] + texels[at + 3] * paint[c]);
     out[4 * i + 3] = texels[at + 4]!;
   }
   return out;
@@ -51,10 +51,10 @@ function drawSprite(frame: Float32Array, painted: Float32Array, {horizontal, ver
   const {weights: wy, spans: sy} = vertical;
   for (let j = 0; j < vertical.length; j++) {
     row.fill(0);
-    for (let texel = sy[2 * j]!; texel < sy[2 * j + 1]!; texel++) {
-      const w = wy[j * spriteSide + texel]!;
+    for (let texel = sy[2 * j]; texel < sy[2 * j + 1]; texel++) {
+      const w = wy[j * spriteSide + texel];
       const from = texel * spriteSide * 4;
-      for (let k = 0; k < spriteSide * 4; k++) row[k]! += w * painted[from + k]!;
+      for (let k = 0; k < spriteSide * 4; k++) row[k] += w * painted[from + k];
     }
     let at = ((vertical.start + j) * side + horizontal.start) * 3;
     for (let i = 0; i < horizontal.length; i++, at += 3) {
@@ -62,17 +62,17 @@ function drawSprite(frame: Float32Array, painted: Float32Array, {horizontal, ver
       let g = 0;
       let b = 0;
       let a = 0;
-      for (let texel = sx[2 * i]!; texel < sx[2 * i + 1]!; texel++) {
-        const w = wx[i * spriteSide + texel]!;
-        r += w * row[4 * texel]!;
-        g += w * row[4 * texel + 1]!;
-        b += w * row[4 * texel + 2]!;
-        a += w * row[4 * texel + 3]!;
+      for (let texel = sx[2 * i]; texel < sx[2 * i + 1]; texel++) {
+        const w = wx[i * spriteSide + texel];
+        r += w * row[4 * texel];
+        g += w * row[4 * texel + 1];
+        b += w * row[4 * texel + 2];
+        a += w * row[4 * texel + 3];
       }
       if (a === 0) continue;
-      frame[at] = r + (1 - a) * frame[at]!;
-      frame[at + 1] = g + (1 - a) * frame[at + 1]!;
-      frame[at + 2] = b + (1 - a) * frame[at + 2]!;
+      frame[at] = r + (1 - a) * frame[at];
+      frame[at + 1] = g + (1 - a) * frame[at + 1];
+      frame[at + 2] = b + (1 - a) * frame[at + 2];
     }
   }
 }
@@ -92,18 +92,18 @@ export function render(preset: Preset, spec: ClipSpec, out?: Uint8Array): Uint8A
   const backdrop = backdropPlane(spec.scene, spec.variant, spec.offset, side);
   const painted = spec.objects.map((o) => paintSprite(o, spec.brightness));
   for (let t = 0; t < frames; t++) {
-    for (let i = 0; i < size; i++) frame[i] = spec.brightness * backdrop[i]!;
+    for (let i = 0; i < size; i++) frame[i] = spec.brightness * backdrop[i];
     spec.objects.forEach((object, i) => {
       const sprite = spriteOf(object.noun);
       const place = placeAt(object, t, frames);
       const scale = sprite.extent / (place.size * side);
       fillAxis(horizontal, place.x * side, scale, sprite.centerX, 0, side);
       fillAxis(vertical, place.y * side, scale, sprite.centerY, 0, side);
-      drawSprite(frame, painted[i]!, scratch, side);
+      drawSprite(frame, painted[i], scratch, side);
     });
     const at = t * size;
     for (let i = 0; i < size; i++) {
-      const v = frame[i]! * 255 + 0.5;
+      const v = frame[i] * 255 + 0.5;
       clip[at + i] = v < 255 ? v : 255;
     }
   }

@@ -4,21 +4,32 @@
  */
 import {ConfigError} from '../../src/plugin.js';
 
+/** What an object can be. */
 export const nouns = ['cat', 'car', 'bird', 'fish', 'star', 'umbrella'] as const;
+/** Colour words. */
 export const colors = ['red', 'blue', 'yellow', 'green', 'purple', 'white'] as const;
+/** Where a clip plays. */
 export const scenes = ['grass', 'ocean', 'desert', 'night'] as const;
+/** What an object can do. */
 export const motions = ['right', 'left', 'still', 'up', 'grow', 'down'] as const;
+/** Where the first of two objects can be, seen from the second. */
 export const relations = ['left of', 'right of', 'above', 'below'] as const;
 
+/** One of the nouns. */
 export type Noun = (typeof nouns)[number];
+/** One of the colour words. */
 export type Color = (typeof colors)[number];
+/** One of the scenes. */
 export type Scene = (typeof scenes)[number];
+/** One of the motions. */
 export type Motion = (typeof motions)[number];
+/** One of the relations. */
 export type Relation = (typeof relations)[number];
 
 /** Red, green and blue in [0, 1]. */
 export type Rgb = readonly [number, number, number];
 
+/** The paint of each colour word. */
 export const colorValues: Readonly<Record<Color, Rgb>> = {
   red: [0.92, 0.16, 0.18],
   blue: [0.16, 0.42, 0.95],

@@ -29,7 +29,7 @@ function decode(noun: Noun): Sprite {
   let bottom = -1;
   for (let y = 0; y < spriteSide; y++) {
     for (let x = 0; x < spriteSide; x++) {
-      if (texels[(y * spriteSide + x) * spriteChannels + 4]! <= 0.25) continue;
+      if (texels[(y * spriteSide + x) * spriteChannels + 4] <= 0.25) continue;
       left = Math.min(left, x);
       right = Math.max(right, x);
       top = Math.min(top, y);
@@ -56,7 +56,7 @@ export const paintOf = (noun: Noun, color: Color | null): Rgb => (color === null
 export function seenColor(noun: Noun, color: Color | null): Color {
   if (color !== null) return color;
   const natural = spriteOf(noun).natural;
-  const distance = (c: Color): number => colorValues[c].reduce((sum, v, i) => sum + (v - natural[i]!) ** 2, 0);
+  const distance = (c: Color): number => colorValues[c].reduce((sum, v, i) => sum + (v - natural[i]) ** 2, 0);
   return colors.reduce((best, c) => (distance(c) < distance(best) ? c : best));
 }
 
@@ -110,12 +110,12 @@ export function fillAxis(out: AxisWeights, center: number, scale: number, sprite
       const texel = Math.floor(u);
       const fraction = u - texel;
       if (texel >= 0 && texel < spriteSide) {
-        weights[at + texel]! += (1 - fraction) / 2;
+        weights[at + texel] += (1 - fraction) / 2;
         low = Math.min(low, texel);
         high = Math.max(high, texel + 1);
       }
       if (texel >= -1 && texel < spriteSide - 1) {
-        weights[at + texel + 1]! += fraction / 2;
+        weights[at + texel + 1] += fraction / 2;
         low = Math.min(low, texel + 1);
         high = Math.max(high, texel + 2);
       }

@@ -30,10 +30,12 @@ export const clipStreams = {
   pairs: {frequencies: 'zipf', flawShare: 0.125, captionNoise: true},
 } as const satisfies Record<string, StreamKind>;
 
+/** Name of a stream of clips. */
 export type ClipStream = keyof typeof clipStreams;
 
 /** Splits of prompts. */
 export const promptSplits = ['train', 'heldOut', 'heldOutCompositional'] as const;
+/** Name of a split of prompts. */
 export type PromptSplit = (typeof promptSplits)[number];
 
 /**

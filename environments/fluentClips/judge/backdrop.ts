@@ -45,42 +45,38 @@ export function backdropFitter({side, scenes}: Preset): (picture: Float32Array) 
 
   /** Fits candidate `i` on some pixels: the gain is the median ratio, the error a trimmed mean. */
   const measure = (i: number, picture: Float32Array, pixels: Int32Array): void => {
-    const {plane} = candidates[i]!;
+    const {plane} = candidates[i];
     const n = pixels.length;
     for (let j = 0; j < n; j++) {
-      const at = pixels[j]!;
-      buffer[j] = (picture[at]! + picture[at + 1]! + picture[at + 2]!) / (plane[at]! + plane[at + 1]! + plane[at + 2]! + 1e-3);
+      const at = pixels[j];
+      buffer[j] = (picture[at] + picture[at + 1] + picture[at + 2]) / (plane[at] + plane[at + 1] + plane[at + 2] + 1e-3);
     }
     const gain = Math.min(gainRange[1], Math.max(gainRange[0], selectSmallest(buffer, n, n >> 1)));
     for (let j = 0; j < n; j++) {
-      const at = pixels[j]!;
+      const at = pixels[j];
       buffer[j] =
-        Math.abs(picture[at]! - gain * plane[at]!) +
-        Math.abs(picture[at + 1]! - gain * plane[at + 1]!) +
-        Math.abs(picture[at + 2]! - gain * plane[at + 2]!);
+        Math.abs(picture[at] - gain * plane[at]) +
+        Math.abs(picture[at + 1] - gain * plane[at + 1]) +
+        Math.abs(picture[at + 2] - gain * plane[at + 2]);
     }
     const kept = Math.floor(n * visibleShare);
     selectSmallest(buffer, n, kept);
     let error = 0;
-    for (let j = 0; j < kept; j++) error += buffer[j]!;
+    for (let j = 0; j < kept; j++) error += buffer[j];
     errors[i] = error / kept / 3;
     gains[i] = gain;
   };
 
   return (picture) => {
     for (let i = 0; i < candidates.length; i++) measure(i, picture, grid);
-    const order = Array.from(errors.keys()).sort((a, b) => errors[a]! - errors[b]!);
-    let best = order[0]!;
-    const coarseError = errors[best]!;
-    const scene = candidates[best]!.scene;
-    const rival = order.find((i) => candidates[i]!.scene !== scene);
-    const margin = rival === undefined ? 1 : errors[rival]! - coarseError;
+    const order = Array.from(errors.keys()).sort((a, b) => errors[a] - errors[b]);
+    const coarseError = errors[order[0]];
+    const {scene} = candidates[order[0]];
+    const rival = order.find((i) => candidates[i].scene !== scene);
+    const margin = rival === undefined ? 1 : errors[rival] - coarseError;
     order.length = Math.min(order.length, finalists);
-    for (const i of order) {
-      measure(i, picture, all);
-      if (errors[i]! < errors[best]! || i === best) best = i;
-    }
-    best = order.reduce((a, b) => (errors[b]! < errors[a]! ? b : a));
-    return {scene: candidates[best]!.scene, plane: candidates[best]!.plane, gain: gains[best]!, error: errors[best]!, margin};
+    for (const i of order) measure(i, picture, all);
+    const best = order.reduce((a, b) => (errors[b] < errors[a] ? b : a));
+    return {scene: candidates[best].scene, plane: candidates[best].plane, gain: gains[best], error: errors[best], margin};
   };
 }

@@ -58,6 +58,6 @@ export class Bank {
 
   /** A template of a noun at any point between those of the lattice. */
   between(noun: number, {x, y, size}: LatticePoint): Template {
-    return this.#maker.make(this.#preset.nouns[noun]!, x / stepsPerPixel, y / stepsPerPixel, this.pixels(size));
+    return this.#maker.make(this.#preset.nouns[noun], x / stepsPerPixel, y / stepsPerPixel, this.pixels(size));
   }
 }

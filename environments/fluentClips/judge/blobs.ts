@@ -55,9 +55,9 @@ export class BlobFinder {
     for (let p = 0; p < labels.length; p++) {
       const i = 3 * p;
       const difference = Math.max(
-        Math.abs(seen[i]! - explained[i]!),
-        Math.abs(seen[i + 1]! - explained[i + 1]!),
-        Math.abs(seen[i + 2]! - explained[i + 2]!),
+        Math.abs(seen[i] - explained[i]),
+        Math.abs(seen[i + 1] - explained[i + 1]),
+        Math.abs(seen[i + 2] - explained[i + 2]),
       );
       labels[p] = difference > tolerance && this.#done[p] === 0 ? -1 : 0;
     }
@@ -84,7 +84,7 @@ export class BlobFinder {
     stack[depth++] = seed;
     labels[seed] = label;
     while (depth > 0) {
-      const p = stack[--depth]!;
+      const p = stack[--depth];
       const x = p % side;
       const y = (p - x) / side;
       pixels++;

@@ -222,7 +222,7 @@ export class Detector {
     fitTemplate(this.#fit, template, 0, 0, picture);
     const {evidence, red, green, blue} = this.#fit;
     const detection = {
-      noun: this.#preset.nouns[noun]!,
+      noun: this.#preset.nouns[noun],
       x: top.x / stepsPerPixel,
       y: top.y / stepsPerPixel,
       size: this.#bank.pixels(top.size),
@@ -236,14 +236,14 @@ export class Detector {
   #explain({side, explained}: Picture, {template, detection}: Found): void {
     const {count, xs, ys, values} = template;
     for (let j = 0; j < count; j++) {
-      const x = xs[j]!;
-      const y = ys[j]!;
+      const x = xs[j];
+      const y = ys[j];
       if (x < 0 || y < 0 || x >= side || y >= side) continue;
-      const tint = values[j * 5 + 3]!;
-      const rest = 1 - values[j * 5 + 4]!;
+      const tint = values[j * 5 + 3];
+      const rest = 1 - values[j * 5 + 4];
       const at = (y * side + x) * 3;
       for (let c = 0; c < 3; c++) {
-        explained[at + c] = values[j * 5 + c]! + tint * detection.color[c]! + rest * explained[at + c]!;
+        explained[at + c] = values[j * 5 + c] + tint * detection.color[c] + rest * explained[at + c];
       }
       this.#blobs.cover(x, y);
     }

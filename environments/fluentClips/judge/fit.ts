@@ -25,9 +25,9 @@ export class Picture {
   compare(): void {
     const {seen, explained, error} = this;
     for (let p = 0, i = 0; p < error.length; p++, i += 3) {
-      const r = seen[i]! - explained[i]!;
-      const g = seen[i + 1]! - explained[i + 1]!;
-      const b = seen[i + 2]! - explained[i + 2]!;
+      const r = seen[i] - explained[i];
+      const g = seen[i + 1] - explained[i + 1];
+      const b = seen[i + 2] - explained[i + 2];
       error[p] = r * r + g * g + b * b;
     }
     const {side} = this;
@@ -35,8 +35,8 @@ export class Picture {
     for (let y = 0; y < side; y++) {
       let row = 0;
       for (let x = 0; x < side; x++) {
-        row += error[y * side + x]!;
-        sums[(y + 1) * (side + 1) + x + 1] = sums[y * (side + 1) + x + 1]! + row;
+        row += error[y * side + x];
+        sums[(y + 1) * (side + 1) + x + 1] = sums[y * (side + 1) + x + 1] + row;
       }
     }
   }
@@ -49,7 +49,7 @@ export class Picture {
     const x1 = Math.min(side, right + 1);
     const y0 = Math.max(0, top) * (side + 1);
     const y1 = Math.min(side, bottom + 1) * (side + 1);
-    return x0 >= x1 || y0 >= y1 ? 0 : sums[y1 + x1]! - sums[y0 + x1]! - sums[y1 + x0]! + sums[y0 + x0]!;
+    return x0 >= x1 || y0 >= y1 ? 0 : sums[y1 + x1] - sums[y0 + x1] - sums[y1 + x0] + sums[y0 + x0];
   }
 }
 
@@ -93,22 +93,22 @@ export function fitTemplate(out: Fit, template: Template, dx: number, dy: number
   let inside = clipped ? 0 : template.area;
   for (let j = 0; j < count; j++) {
     const v = 5 * j;
-    const tint = values[v + 3]!;
-    const alpha = values[v + 4]!;
+    const tint = values[v + 3];
+    const alpha = values[v + 4];
     if (clipped) {
-      const x = dx + xs[j]!;
-      const y = dy + ys[j]!;
+      const x = dx + xs[j];
+      const y = dy + ys[j];
       if (x < 0 || y < 0 || x >= side || y >= side) continue;
       inside += alpha;
       tints += tint * tint;
     }
-    const p = origin + places[j]!;
-    before += error[p]!;
+    const p = origin + places[j];
+    before += error[p];
     const i = 3 * p;
     const rest = 1 - alpha;
-    const r = seen[i]! - values[v]! - rest * explained[i]!;
-    const g = seen[i + 1]! - values[v + 1]! - rest * explained[i + 1]!;
-    const b = seen[i + 2]! - values[v + 2]! - rest * explained[i + 2]!;
+    const r = seen[i] - values[v] - rest * explained[i];
+    const g = seen[i + 1] - values[v + 1] - rest * explained[i + 1];
+    const b = seen[i + 2] - values[v + 2] - rest * explained[i + 2];
     squares += r * r + g * g + b * b;
     red += tint * r;
     green += tint * g;

@@ -33,8 +33,11 @@ export const semanticDimensions = [
   'overallConsistency',
 ] as const;
 
+/** One of the quality dimensions. */
 export type QualityDimension = (typeof qualityDimensions)[number];
+/** One of the semantic dimensions. */
 export type SemanticDimension = (typeof semanticDimensions)[number];
+/** Every dimension of a clip, and whether all that was asked for is there. */
 export type ClipScores = Readonly<Record<QualityDimension | SemanticDimension | 'strict', number | null>>;
 
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
@@ -116,12 +119,12 @@ function backdropScores(clip: ParsedClip): {backgroundConsistency: number; tempo
   const pixels = clip.side ** 2;
 
   const agree = (t: number, s: number): number => {
-    const [a, b, openA, openB] = [frames[t]!, frames[s]!, open[t]!, open[s]!];
+    const [a, b, openA, openB] = [frames[t], frames[s], open[t], open[s]];
     let difference = 0;
     let n = 0;
     for (let p = 0, i = 0; p < pixels; p++, i += 3) {
-      if ((openA[p]! & openB[p]!) === 0) continue;
-      difference += Math.abs(a[i]! - b[i]!) + Math.abs(a[i + 1]! - b[i + 1]!) + Math.abs(a[i + 2]! - b[i + 2]!);
+      if ((openA[p] & openB[p]) === 0) continue;
+      difference += Math.abs(a[i] - b[i]) + Math.abs(a[i + 1] - b[i + 1]) + Math.abs(a[i + 2] - b[i + 2]);
       n += 3;
     }
     return n === 0 ? 0 : positive(1 - difference / n / 0.15);
@@ -130,14 +133,14 @@ function backdropScores(clip: ParsedClip): {backgroundConsistency: number; tempo
   let bend = 0;
   let n = 0;
   for (let t = 1; t < frames.length - 1; t++) {
-    const [a, b, c] = [frames[t - 1]!, frames[t]!, frames[t + 1]!];
-    const [openA, openB, openC] = [open[t - 1]!, open[t]!, open[t + 1]!];
+    const [a, b, c] = [frames[t - 1], frames[t], frames[t + 1]];
+    const [openA, openB, openC] = [open[t - 1], open[t], open[t + 1]];
     for (let p = 0, i = 0; p < pixels; p++, i += 3) {
-      if ((openA[p]! & openB[p]! & openC[p]!) === 0) continue;
+      if ((openA[p] & openB[p] & openC[p]) === 0) continue;
       bend +=
-        Math.abs(a[i]! - 2 * b[i]! + c[i]!) +
-        Math.abs(a[i + 1]! - 2 * b[i + 1]! + c[i + 1]!) +
-        Math.abs(a[i + 2]! - 2 * b[i + 2]! + c[i + 2]!);
+        Math.abs(a[i] - 2 * b[i] + c[i]) +
+        Math.abs(a[i + 1] - 2 * b[i + 1] + c[i + 1]) +
+        Math.abs(a[i + 2] - 2 * b[i + 2] + c[i + 2]);
       n += 3;
     }
   }
@@ -158,14 +161,14 @@ function laplacian(frame: Float32Array, side: number): {median: number; high: nu
   let n = 0;
   for (let y = 1; y < side - 1; y++) {
     for (let i = y * row + 3; i < (y + 1) * row - 3; i++, n++) {
-      const v = Math.abs(4 * frame[i]! - frame[i - 3]! - frame[i + 3]! - frame[i - row]! - frame[i + row]!);
-      histogram[Math.min(laplacianBins - 1, Math.floor((v * laplacianBins) / 8))]!++;
+      const v = Math.abs(4 * frame[i] - frame[i - 3] - frame[i + 3] - frame[i - row] - frame[i + row]);
+      histogram[Math.min(laplacianBins - 1, Math.floor((v * laplacianBins) / 8))]++;
     }
   }
   const quantile = (q: number): number => {
     let left = Math.floor(q * n);
     let bin = 0;
-    while (left >= histogram[bin]!) left -= histogram[bin++]!;
+    while (left >= histogram[bin]) left -= histogram[bin++];
     return ((bin + 0.5) * 8) / laplacianBins;
   };
   return {median: quantile(0.5), high: quantile(0.95)};
@@ -176,9 +179,9 @@ function frameScores({side, frames, explanations, backdrop}: ParsedClip): {aesth
   let aesthetic = 0;
   let imaging = 0;
   frames.forEach((frame, t) => {
-    const explanation = explanations[t]!;
+    const explanation = explanations[t];
     let difference = 0;
-    for (let i = 0; i < frame.length; i++) difference += Math.abs(frame[i]! - explanation[i]!);
+    for (let i = 0; i < frame.length; i++) difference += Math.abs(frame[i] - explanation[i]);
     aesthetic += positive(1 - difference / backdrop.gain / frame.length / 0.1);
     const seen = laplacian(frame, side);
     const ideal = laplacian(explanation, side);
@@ -223,18 +226,18 @@ export function scoreClip(clip: ParsedClip, facts: Facts): ClipScores {
   const tracks = facts.objects.map((o) => trackOf(clip, o.noun));
   const present = tracks.map((track) => share(track, () => true));
   const colored = facts.objects.flatMap(({color}, i) =>
-    color === null ? [] : [share(tracks[i]!, (d) => colorWord(d) === color)],
+    color === null ? [] : [share(tracks[i], (d) => colorWord(d) === color)],
   );
   const moved = facts.objects.flatMap(({motion}, i) =>
-    motion === null ? [] : [motionOf(tracks[i]!, clip.side) === motion ? 1 : 0],
+    motion === null ? [] : [motionOf(tracks[i], clip.side) === motion ? 1 : 0],
   );
   const [first, second] = tracks;
-  const together = second === undefined ? null : share(second, (_, t) => first![t] !== undefined);
+  const together = second === undefined ? null : share(second, (_, t) => first[t] !== undefined);
   const {relation} = facts;
   const related =
     second === undefined || relation === null
       ? null
-      : share(second, (d, t) => first![t] !== undefined && relationOf(first![t]!, d) === relation);
+      : share(second, (d, t) => first[t] !== undefined && relationOf(first[t], d) === relation);
   const {backdrop} = clip;
   const placed =
     facts.scene === null

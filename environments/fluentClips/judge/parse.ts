@@ -23,12 +23,12 @@ function medianFrame(frames: readonly Float32Array[], out: Float32Array): void {
   for (let i = 0; i < out.length; i++) {
     // Insertion sort: there are only a few frames.
     for (let t = 0; t < n; t++) {
-      const v = frames[t]![i]!;
+      const v = frames[t][i];
       let at = t;
-      for (; at > 0 && column[at - 1]! > v; at--) column[at] = column[at - 1]!;
+      for (; at > 0 && column[at - 1] > v; at--) column[at] = column[at - 1]!;
       column[at] = v;
     }
-    out[i] = (column[(n - 1) >> 1]! + column[n >> 1]!) / 2;
+    out[i] = (column[(n - 1) >> 1] + column[n >> 1]) / 2;
   }
 }
 
@@ -50,7 +50,7 @@ export function clipParser(preset: Preset): (values: Float32Array) => ParsedClip
   return (values) => {
     frames.forEach((frame, t) => {
       for (let i = 0; i < size; i++) {
-        const v = (values[t * size + i]! + 1) / 2;
+        const v = (values[t * size + i] + 1) / 2;
         frame[i] = v > 0 ? (v < 1 ? v : 1) : 0;
       }
     });
@@ -59,11 +59,11 @@ export function clipParser(preset: Preset): (values: Float32Array) => ParsedClip
     const {gain, plane} = backdrop;
     let found: Detection[] = [];
     const detections = frames.map((frame, t) => {
-      for (let i = 0; i < size; i++) picture.seen[i] = frame[i]! / gain;
+      for (let i = 0; i < size; i++) picture.seen[i] = frame[i] / gain;
       picture.explained.set(plane);
       found = detector.detect(picture, found);
-      const explanation = explanations[t]!;
-      for (let i = 0; i < size; i++) explanation[i] = picture.explained[i]! * gain;
+      const explanation = explanations[t];
+      for (let i = 0; i < size; i++) explanation[i] = picture.explained[i] * gain;
       return found;
     });
     return {side, frames, backdrop, detections, explanations};

@@ -8,14 +8,14 @@ export function selectSmallest(values: Float32Array, n: number, k: number): numb
   let low = 0;
   let high = n - 1;
   while (low < high) {
-    const pivot = values[k]!;
+    const pivot = values[k];
     let i = low;
     let j = high;
     while (i <= j) {
-      while (values[i]! < pivot) i++;
-      while (values[j]! > pivot) j--;
+      while (values[i] < pivot) i++;
+      while (values[j] > pivot) j--;
       if (i <= j) {
-        const v = values[i]!;
+        const v = values[i];
         values[i++] = values[j]!;
         values[j--] = v;
       }
@@ -23,5 +23,5 @@ export function selectSmallest(values: Float32Array, n: number, k: number): numb
     if (j < k) low = i;
     if (k < i) high = j;
   }
-  return values[k]!;
+  return values[k];
 }

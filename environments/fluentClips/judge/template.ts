@@ -69,10 +69,10 @@ export class TemplateMaker {
     plane.fill(0, 0, (height + 2) * stride);
     for (let j = 0; j < height; j++) {
       row.fill(0);
-      for (let texel = sy[2 * j]!; texel < sy[2 * j + 1]!; texel++) {
-        const w = wy[j * spriteSide + texel]!;
+      for (let texel = sy[2 * j]; texel < sy[2 * j + 1]; texel++) {
+        const w = wy[j * spriteSide + texel];
         const from = texel * spriteSide * spriteChannels;
-        for (let k = 0; k < spriteSide * spriteChannels; k++) row[k]! += w * texels[from + k]!;
+        for (let k = 0; k < spriteSide * spriteChannels; k++) row[k] += w * texels[from + k];
       }
       for (let i = 0; i < width; i++) {
         let r = 0;
@@ -80,14 +80,14 @@ export class TemplateMaker {
         let b = 0;
         let tint = 0;
         let alpha = 0;
-        for (let texel = sx[2 * i]!; texel < sx[2 * i + 1]!; texel++) {
-          const w = wx[i * spriteSide + texel]!;
+        for (let texel = sx[2 * i]; texel < sx[2 * i + 1]; texel++) {
+          const w = wx[i * spriteSide + texel];
           const from = texel * spriteChannels;
-          r += w * row[from]!;
-          g += w * row[from + 1]!;
-          b += w * row[from + 2]!;
-          tint += w * row[from + 3]!;
-          alpha += w * row[from + 4]!;
+          r += w * row[from];
+          g += w * row[from + 1];
+          b += w * row[from + 2];
+          tint += w * row[from + 3];
+          alpha += w * row[from + 4];
         }
         if (alpha <= visible) continue;
         const at = (j + 1) * stride + (i + 1) * spriteChannels;
@@ -107,7 +107,7 @@ export class TemplateMaker {
     const plane = this.#plane;
     const stride = (width + 2) * spriteChannels;
     const end = (height + 2) * stride;
-    const shown = (at: number): boolean => at >= 0 && at < end && plane[at + 4]! > 0;
+    const shown = (at: number): boolean => at >= 0 && at < end && plane[at + 4] > 0;
     const xs: number[] = [];
     const ys: number[] = [];
     const values: number[] = [];
@@ -122,7 +122,7 @@ export class TemplateMaker {
         if (!shown(at) && !beside) continue;
         xs.push(left - 1 + i);
         ys.push(top - 1 + j);
-        for (let c = 0; c < spriteChannels; c++) values.push(plane[at + c]!);
+        for (let c = 0; c < spriteChannels; c++) values.push(plane[at + c]);
       }
     }
     return template(xs, ys, values, this.#side);
@@ -134,14 +134,14 @@ function template(xs: readonly number[], ys: readonly number[], values: readonly
   let area = 0;
   let tints = 0;
   for (let j = 0; j < values.length; j += spriteChannels) {
-    area += values[j + 4]!;
-    tints += values[j + 3]! ** 2;
+    area += values[j + 4];
+    tints += values[j + 3] ** 2;
   }
   return {
     count: xs.length,
     xs: Int16Array.from(xs),
     ys: Int16Array.from(ys),
-    places: Int32Array.from(xs, (x, j) => ys[j]! * side + x),
+    places: Int32Array.from(xs, (x, j) => ys[j] * side + x),
     left: Math.min(...xs),
     right: Math.max(...xs),
     top: Math.min(...ys),
@@ -155,10 +155,10 @@ function template(xs: readonly number[], ys: readonly number[], values: readonly
 
 /** Every other pixel of a template, as on a chessboard: for searches that only rank. */
 export function thin({count, xs, ys, values, side}: Template): Template {
-  const kept = Array.from({length: count}, (_, j) => j).filter((j) => ((xs[j]! + ys[j]!) & 1) === 0);
+  const kept = Array.from({length: count}, (_, j) => j).filter((j) => ((xs[j] + ys[j]) & 1) === 0);
   return template(
-    kept.map((j) => xs[j]!),
-    kept.map((j) => ys[j]!),
+    kept.map((j) => xs[j]),
+    kept.map((j) => ys[j]),
     kept.flatMap((j) => [...values.subarray(j * spriteChannels, (j + 1) * spriteChannels)]),
     side,
   );

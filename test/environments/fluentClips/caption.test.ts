@@ -19,7 +19,7 @@ describe('captions', () => {
       expect(facts.scene).to.equal(spec.scene);
       expect(facts.relation === null || facts.relation === spec.relation).to.equal(true);
       facts.objects.forEach((o, k) => {
-        const shown = spec.objects[k]!;
+        const shown = spec.objects[k];
         expect([o.noun, o.color]).to.deep.equal([shown.noun, shown.color]);
         expect(o.motion === null || o.motion === shown.motion).to.equal(true);
       });
@@ -34,7 +34,7 @@ describe('captions', () => {
       if (spec.objects.length < 2) continue;
       const {objects, relation} = promise(spec, draw);
       two++;
-      counts[relation !== null ? 'relation' : objects[0]!.motion !== null ? 'motion' : 'neither']++;
+      counts[relation !== null ? 'relation' : objects[0].motion !== null ? 'motion' : 'neither']++;
     }
     expect(counts.motion / two).to.be.closeTo(0.4, 0.05);
     expect(counts.relation / two).to.be.closeTo(0.4, 0.05);

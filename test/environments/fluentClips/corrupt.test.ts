@@ -53,14 +53,14 @@ describe('corrupt', () => {
         return true;
       });
       expect(fits).to.have.length(1);
-      moved += Math.abs(fits[0]![0]) + Math.abs(fits[0]![1]);
+      moved += Math.abs(fits[0][0]) + Math.abs(fits[0][1]);
     }
     expect(moved).to.be.above(2);
   });
 
   it('noise has mean 0 and a deviation of 3 to 10 %', () => {
     const {before, after} = spoil('noise');
-    const differences = Array.from(after, (v, i) => v - before[i]!).filter((_, i) => before[i]! > 80 && before[i]! < 175);
+    const differences = Array.from(after, (v, i) => v - before[i]).filter((_, i) => before[i] > 80 && before[i] < 175);
     const deviation = Math.sqrt(sum(differences.map((d) => d * d)) / differences.length) / 255;
     expect(deviation).to.be.closeTo(0.03 + 0.07 * draw('noise'), 0.003);
     expect(sum(differences) / differences.length).to.be.closeTo(0, 1);
@@ -74,7 +74,7 @@ describe('corrupt', () => {
     for (let c = 0; c < 3; c++) {
       const gain = 0.7 + 0.6 * draw('cast', c);
       for (let i = c; i < cast.before.length; i += 3) {
-        expect(Math.abs(cast.after[i]! - Math.min(255, gain * cast.before[i]!))).to.be.at.most(0.501);
+        expect(Math.abs(cast.after[i] - Math.min(255, gain * cast.before[i]))).to.be.at.most(0.501);
       }
     }
   });
@@ -82,7 +82,7 @@ describe('corrupt', () => {
   it('blur keeps the mean and takes away the edges', () => {
     const {before, after} = spoil('blur');
     expect(sum(after) / sum(before)).to.be.closeTo(1, 0.01);
-    const edges = (clip: Uint8Array): number => sum(Array.from(clip.subarray(3), (v, i) => Math.abs(v - clip[i]!)));
+    const edges = (clip: Uint8Array): number => sum(Array.from(clip.subarray(3), (v, i) => Math.abs(v - clip[i])));
     expect(edges(after)).to.be.below(0.8 * edges(before));
   });
 
@@ -93,7 +93,7 @@ describe('corrupt', () => {
       const {spec, draw: own} = specOf(preset, 'train', i);
       const clip = clipOf(preset, 'train', i, false).pixels;
       if (Buffer.compare(clip, render(preset, spec)) === 0) continue;
-      const flaw = flaws[Math.floor(own('flaw') * flaws.length)]!;
+      const flaw = flaws[Math.floor(own('flaw') * flaws.length)];
       counts.set(flaw, (counts.get(flaw) ?? 0) + 1);
     }
     // A frozen still clip and a jitter of zero change nothing, so a few go uncounted.
@@ -116,7 +116,7 @@ describe('misreport', () => {
       const {spec, draw: own} = specOf({...preset, pairShare: 0}, 'train', i);
       const facts = promise(spec, own);
       const reported = misreport(preset, facts, own);
-      const [a, b] = [facts.objects[0]!, reported.objects[0]!];
+      const [a, b] = [facts.objects[0], reported.objects[0]];
       expect([b.noun, reported.scene, reported.relation]).to.deep.equal([a.noun, facts.scene, facts.relation]);
       if (a.color !== b.color && b.color === null) counts.omitted++;
       else if (a.color !== b.color) counts.color++;

@@ -26,11 +26,11 @@ describe('draws', () => {
     for (const at of sequences) {
       const u = Array.from({length: n}, (_, i) => at(i));
       const counts = new Array<number>(16).fill(0);
-      u.forEach((v) => counts[Math.floor(v * 16)]!++);
+      u.forEach((v) => counts[Math.floor(v * 16)]++);
       const chiSquare = counts.reduce((sum, c) => sum + (c - n / 16) ** 2 / (n / 16), 0);
       // 99.9th percentile of chi-square with 15 degrees of freedom.
       expect(chiSquare).to.be.below(37.7);
-      const correlation = u.slice(1).reduce((sum, v, i) => sum + (v - 0.5) * (u[i]! - 0.5), 0) / (n / 12);
+      const correlation = u.slice(1).reduce((sum, v, i) => sum + (v - 0.5) * (u[i] - 0.5), 0) / (n / 12);
       expect(Math.abs(correlation)).to.be.below(4 / Math.sqrt(n));
     }
   });
@@ -45,7 +45,7 @@ describe('draws', () => {
     }
     // 1 / (1 + 2^-.7 + 3^-.7 + 4^-.7 + 5^-.7 + 6^-.7) and its multiples, by hand.
     const expected = [0.3261, 0.2007, 0.1511, 0.1236, 0.1057, 0.093];
-    values.forEach((v, i) => expect(counts.get(v)! / n).to.be.closeTo(expected[i]!, 2e-4));
+    values.forEach((v, i) => expect(counts.get(v)! / n).to.be.closeTo(expected[i], 2e-4));
     expect(zipfWeight(0) / zipfWeight(5)).to.be.closeTo(3.505, 1e-3);
     expect([pickZipf(values, 0), pickZipf(values, 1 - 2 ** -32)]).to.deep.equal(['a', 'f']);
   });

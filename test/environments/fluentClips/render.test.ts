@@ -15,7 +15,7 @@ function renderSlowly(preset: Preset, spec: ClipSpec): number[] {
   for (let t = 0; t < frames; t++) {
     for (let y = 0; y < side; y++) {
       for (let x = 0; x < side; x++) {
-        let color = [0, 1, 2].map((c) => backdrop[(y * side + x) * 3 + c]!);
+        let color = [0, 1, 2].map((c) => backdrop[(y * side + x) * 3 + c]);
         for (const object of spec.objects) {
           const sprite = spriteOf(object.noun);
           const paint = paintOf(object.noun, object.color);
@@ -31,12 +31,12 @@ function renderSlowly(preset: Preset, spec: ClipSpec): number[] {
                   if (texelX < 0 || texelY < 0 || texelX >= spriteSide || texelY >= spriteSide) continue;
                   const weight = ((1 - Math.abs(u - texelX)) * (1 - Math.abs(v - texelY))) / 4;
                   const at = (texelY * spriteSide + texelX) * spriteChannels;
-                  for (let c = 0; c < spriteChannels; c++) sum[c]! += weight * sprite.texels[at + c]!;
+                  for (let c = 0; c < spriteChannels; c++) sum[c] += weight * sprite.texels[at + c];
                 }
               }
             }
           }
-          color = color.map((v, c) => sum[c]! + sum[3]! * paint[c]! + (1 - sum[4]!) * v);
+          color = color.map((v, c) => sum[c] + sum[3] * paint[c] + (1 - sum[4]) * v);
         }
         out.push(...color.map((v) => Math.min(255, 255 * spec.brightness * v)));
       }
@@ -55,7 +55,7 @@ describe('render', () => {
         const fast = render(preset, spec);
         const slow = renderSlowly(preset, spec);
         expect(fast.length).to.equal(slow.length);
-        const worst = slow.reduce((w, v, k) => Math.max(w, Math.abs(v - fast[k]!)), 0);
+        const worst = slow.reduce((w, v, k) => Math.max(w, Math.abs(v - fast[k])), 0);
         expect(worst).to.be.below(0.501);
       }
     }
@@ -63,7 +63,7 @@ describe('render', () => {
 
   it('moves objects the way their motion says and only that way', () => {
     const {spec} = specOf(presets.mini, 'curated', 0);
-    const object = {...spec.objects[0]!, x: 0.5, y: 0.5, size: 0.4, travel: 0.3};
+    const object = {...spec.objects[0], x: 0.5, y: 0.5, size: 0.4, travel: 0.3};
     const ends = (motion: Motion): number[] => {
       const [a, b] = [placeAt({...object, motion}, 0, 8), placeAt({...object, motion}, 7, 8)];
       return [b.x - a.x, b.y - a.y, b.size / a.size].map((v) => Number(v.toFixed(6)));

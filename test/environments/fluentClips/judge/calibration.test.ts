@@ -41,20 +41,20 @@ describe('the calibration of the judge', () => {
   it('is the table that was measured, to .03', () => {
     expect(Object.keys(measured)).to.deep.equal(Object.keys(treatments));
     for (const [name, scores] of Object.entries(measured)) {
-      expect(Object.keys(table[name]!)).to.have.members(Object.keys(scores));
+      expect(Object.keys(table[name])).to.have.members(Object.keys(scores));
       for (const [dimension, score] of Object.entries(scores)) {
-        expect(table[name]![dimension], `${name}: ${dimension}`).to.be.closeTo(score, 0.03);
+        expect(table[name][dimension], `${name}: ${dimension}`).to.be.closeTo(score, 0.03);
       }
     }
   });
 
   for (const [name, {falls, free = []}] of Object.entries(moved)) {
     it(`${name} lowers its own dimensions and leaves the others alone`, () => {
-      const truth = table['ground truth']!;
-      const scores = table[name]!;
+      const truth = table['ground truth'];
+      const scores = table[name];
       for (const dimension of [...quality, ...frames, ...objects, 'scene']) {
-        if (falls.includes(dimension)) expect(scores[dimension], dimension).to.be.below(0.75 * truth[dimension]!);
-        else if (!free.includes(dimension)) expect(scores[dimension], dimension).to.be.closeTo(truth[dimension]!, 0.1);
+        if (falls.includes(dimension)) expect(scores[dimension], dimension).to.be.below(0.75 * truth[dimension]);
+        else if (!free.includes(dimension)) expect(scores[dimension], dimension).to.be.closeTo(truth[dimension], 0.1);
       }
     });
   }

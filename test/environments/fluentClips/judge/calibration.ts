@@ -32,7 +32,7 @@ const draws = ({index}: Truth, what: string): Draw => drawsFor(`calibration/${wh
 
 /** The clip with its frames in another order. */
 const reorder = ({clip}: Truth, order: (t: number) => number): Float32Array =>
-  clip.map((_, i) => clip[order(Math.floor(i / frameSize)) * frameSize + (i % frameSize)]!);
+  clip.map((_, i) => clip[order(Math.floor(i / frameSize)) * frameSize + (i % frameSize)]);
 
 const noisy = (truth: Truth, sigma: number): Float32Array => {
   const noise = draws(truth, 'noise');
@@ -47,13 +47,13 @@ const box = (clip: Float32Array): Float32Array =>
     const clamp = (v: number): number => Math.max(0, Math.min(side - 1, v));
     let sum = 0;
     for (let dy = -1; dy <= 1; dy++) {
-      for (let dx = -1; dx <= 1; dx++) sum += clip[i - at + (clamp(y + dy) * side + clamp(x + dx)) * 3 + c]!;
+      for (let dx = -1; dx <= 1; dx++) sum += clip[i - at + (clamp(y + dy) * side + clamp(x + dx)) * 3 + c];
     }
     return sum / 9;
   });
 
 const nextColor = (color: Color, scene: string): Color => {
-  const next = colors[(colors.indexOf(color) + 1) % colors.length]!;
+  const next = colors[(colors.indexOf(color) + 1) % colors.length];
   return next === 'white' && scene === 'night' ? 'red' : next;
 };
 
@@ -70,27 +70,27 @@ export const treatments: Readonly<Record<string, (truth: Truth, all: readonly Tr
   'frames shuffled': (t) => {
     const shuffle = draws(t, 'shuffle');
     const order = Array.from({length: frames}, (_, i) => i).sort((a, b) => shuffle('key', a) - shuffle('key', b));
-    return reorder(t, (i) => order[i]!);
+    return reorder(t, (i) => order[i]);
   },
   'frozen first frame': (t) => reorder(t, () => 0),
   'reversed in time': (t) => reorder(t, (i) => frames - 1 - i),
   'object vanishes at half': (t) => {
     const empty = draw({...t.spec, objects: []});
-    return t.clip.map((v, i) => (i < t.clip.length / 2 ? v : empty[i]!));
+    return t.clip.map((v, i) => (i < t.clip.length / 2 ? v : empty[i]));
   },
   'empty scene': (t) => draw({...t.spec, objects: []}),
   'colours changed': (t) => repaint(t, (o) => ({...o, color: o.color === null ? null : nextColor(o.color, t.spec.scene)})),
   'nouns changed': (t) =>
     repaint(t, (o, i) => {
       const others = nouns.filter((n) => t.spec.objects.every((p) => p.noun !== n));
-      return {...o, noun: others[(nouns.indexOf(o.noun) + i) % others.length]!};
+      return {...o, noun: others[(nouns.indexOf(o.noun) + i) % others.length]};
     }),
   'objects swapped': (t) => repaint(t, (o, i) => ({...o, x: t.spec.objects.at(i - 1)!.x, y: t.spec.objects.at(i - 1)!.y})),
-  "another prompt's clip": (t, all) => all[(t.index + 1) % all.length]!.clip,
+  "another prompt's clip": (t, all) => all[(t.index + 1) % all.length].clip,
   'mean of 8 clips': (t, all) =>
     t.clip.map((_, i) => {
       let sum = 0;
-      for (let k = 0; k < 8; k++) sum += all[(t.index + 3 * k) % all.length]!.clip[i]!;
+      for (let k = 0; k < 8; k++) sum += all[(t.index + 3 * k) % all.length].clip[i];
       return sum / 8;
     }),
   'pure noise': (t) => {

@@ -109,7 +109,7 @@ describe('aggregate', () => {
     expect(scores['quality']).to.be.closeTo((0.5 + 5 + 0.5 * 0) / 6.5, 1e-12);
     // Object class .5 and motion 0; the scene applies to no clip.
     expect(scores['semantic']).to.be.closeTo(0.25, 1e-12);
-    expect(scores['total']).to.be.closeTo((4 * scores['quality']! + 0.25) / 5, 1e-12);
+    expect(scores['total']).to.be.closeTo((4 * scores['quality'] + 0.25) / 5, 1e-12);
     expect(scores['strict']).to.equal(0.5);
     expect(scores).not.to.have.property('scene');
   });

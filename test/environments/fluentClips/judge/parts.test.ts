@@ -36,7 +36,7 @@ describe('oklab', () => {
         [0.452, -0.0325, -0.3115],
       ],
     ] as const;
-    for (const [rgb, lab] of published) oklab(rgb).forEach((v, i) => expect(v).to.be.closeTo(lab[i]!, 1e-3));
+    for (const [rgb, lab] of published) oklab(rgb).forEach((v, i) => expect(v).to.be.closeTo(lab[i], 1e-3));
     expect(colorDistance(oklab([1, 1, 1]), oklab([0, 0, 0]))).to.be.closeTo(1, 1e-3);
   });
 });
@@ -68,7 +68,7 @@ describe('the backdrop fit', () => {
         expect(found.scene).to.equal(spec.scene);
         // Where an object hides the only difference between two shifts, either will do.
         const plane = backdropPlane(spec.scene, spec.variant, spec.offset, size.side);
-        const difference = plane.reduce((sum, v, k) => sum + Math.abs(v - found.plane[k]!), 0) / plane.length;
+        const difference = plane.reduce((sum, v, k) => sum + Math.abs(v - found.plane[k]), 0) / plane.length;
         expect(difference).to.be.below(0.01);
         expect(found.gain).to.be.closeTo(spec.brightness, 0.01);
         expect(found.error).to.be.below(0.01);
@@ -92,11 +92,11 @@ describe('fitTemplate', () => {
     picture.seen.set(picture.explained);
     const {count, xs, ys, values} = maker.make('cat', x, y, 11);
     for (let j = 0; j < count; j++) {
-      if (xs[j]! < 0 || ys[j]! < 0 || xs[j]! >= side || ys[j]! >= side) continue;
-      const i = (ys[j]! * side + xs[j]!) * 3;
+      if (xs[j] < 0 || ys[j] < 0 || xs[j] >= side || ys[j] >= side) continue;
+      const i = (ys[j] * side + xs[j]) * 3;
       for (let c = 0; c < 3; c++) {
         const v = values.subarray(5 * j, 5 * j + 5);
-        picture.seen[i + c] = v[c]! + v[3]! * color[c]! + (1 - v[4]!) * picture.explained[i + c]!;
+        picture.seen[i + c] = v[c] + v[3] * color[c] + (1 - v[4]) * picture.explained[i + c];
       }
     }
     picture.compare();
@@ -113,7 +113,7 @@ describe('fitTemplate', () => {
       const fit = newFit();
       fitTemplate(fit, maker.make('cat', x, y, 11), 0, 0, picture);
       expect(fit.evidence).to.be.closeTo(1, 1e-5);
-      [fit.red, fit.green, fit.blue].forEach((v, c) => expect(v).to.be.closeTo([0.2, 0.7, 0.4][c]!, 1e-5));
+      [fit.red, fit.green, fit.blue].forEach((v, c) => expect(v).to.be.closeTo([0.2, 0.7, 0.4][c], 1e-5));
       const total = picture.error.reduce((a, b) => a + b, 0);
       expect(fit.gain).to.be.closeTo(total, 1e-4 * total);
       expect(picture.errorWithin(-5, side + 5, 0, side - 1)).to.be.closeTo(total, 1e-6 * total);
@@ -128,11 +128,11 @@ describe('fitTemplate', () => {
     let before = 0;
     let after = 0;
     for (let j = 0; j < template.count; j++) {
-      const i = ((template.ys[j]! + 12) * side + template.xs[j]! + 11) * 3;
+      const i = ((template.ys[j] + 12) * side + template.xs[j] + 11) * 3;
       const v = template.values.subarray(5 * j, 5 * j + 5);
       [fit.red, fit.green, fit.blue].forEach((paintValue, c) => {
-        before += (picture.seen[i + c]! - picture.explained[i + c]!) ** 2;
-        after += (picture.seen[i + c]! - v[c]! - v[3]! * paintValue - (1 - v[4]!) * picture.explained[i + c]!) ** 2;
+        before += (picture.seen[i + c] - picture.explained[i + c]) ** 2;
+        after += (picture.seen[i + c] - v[c] - v[3] * paintValue - (1 - v[4]) * picture.explained[i + c]) ** 2;
       });
     }
     expect(fit.gain).to.be.closeTo(before - after, 1e-5 * before);
@@ -156,7 +156,7 @@ describe('the detector', () => {
       const clip = render(preset, spec);
       const t = i % preset.frames;
       const frame = clip.subarray(t * side * side * 3, (t + 1) * side * side * 3);
-      for (let k = 0; k < frame.length; k++) picture.seen[k] = frame[k]! / 255 / spec.brightness;
+      for (let k = 0; k < frame.length; k++) picture.seen[k] = frame[k] / 255 / spec.brightness;
       picture.explained.set(backdropPlane(spec.scene, spec.variant, spec.offset, side));
       const found = detector.detect(picture, []);
       for (const object of spec.objects) {
