@@ -1,5 +1,5 @@
 /**
- * Operators that the compiling engine has one node for and tfjs has none: layer normalisation and rotary embedding.
+ * Operators that the compiling engine has one node for and tfjs has none: layer normalisation, rotary embedding, GELU.
  *
  * On any other backend they are composed of plain tfjs operators, whose own gradients apply; so eager and compiled runs of the
  * same function check each other, closed-form backward against composed one.
@@ -9,8 +9,10 @@ import type {Gradient} from './gradient.js';
 
 /** Kernel names as the engine's lowering table spells them. */
 export const LAYER_NORM = 'RlftLayerNorm';
-/** The other one. */
+/** Rotary embedding. */
 export const ROTARY = 'RlftRotary';
+/** GELU, where no gradient is wanted. */
+export const GELU = 'RlftGelu';
 
 const has = (kernel: string): boolean => tf.getKernel(kernel, tf.getBackend()) !== undefined;
 
@@ -37,6 +39,11 @@ export function layerNormParts(x: tf.Tensor, epsilon = 1e-5): {y: tf.Tensor; inv
   const centred = tf.sub(x, tf.mean(x, -1, true));
   const inverseDeviation = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon));
   return {y: tf.mul(centred, inverseDeviation), inverseDeviation};
+}
+
+/** x·Φ(x), with Φ the normal distribution function, as one operator if there is one and no gradient is being recorded. */
+export function geluWithoutGradient(x: tf.Tensor): tf.Tensor | undefined {
+  return has(GELU) && !tf.engine().isTapeOn() ? run(GELU, {x}, {})[0] : undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The layers that the networks here are made of: pure functions of (parameters, inputs), weights stored `[in, out]`. */
 import * as tf from '@tensorflow/tfjs-core';
-import {layerNormParts} from '../autograd/fused.js';
+import {geluWithoutGradient, layerNormParts} from '../autograd/fused.js';
 import type {Branch, Tree} from '../tensor/tree.js';
 
 /** The leaf `name` of a branch of parameters; `internal` error if the tree is not what the network was initialised with. */
@@ -130,16 +130,20 @@ const scaledGelu = withGradient(([s], save) => {
 });
 
 /** x·Φ(x) with Φ the normal distribution function: the exact GELU. */
-export const gelu = (x: tf.Tensor): tf.Tensor => tf.mul(scaledGelu(tf.mul(x, Math.SQRT1_2)), Math.SQRT1_2);
+export const gelu = (x: tf.Tensor): tf.Tensor =>
+  geluWithoutGradient(x) ?? tf.mul(scaledGelu(tf.mul(x, Math.SQRT1_2)), Math.SQRT1_2);
 
 /**
- * Two affine maps with a GELU between them. Its factors √½ go into the weights, which are smaller than what they multiply.
+ * Two affine maps with a GELU between them. Where gradients are recorded, its factors √½ go into the
+ * weights, which are smaller than what they multiply.
  *
  * @param params `in` and `out`, each weight `[in, out]` and bias.
  * @source Hendrycks & Gimpel 2016, arXiv:1606.08415.
  */
 export function geluFeedForward(params: Branch<tf.Tensor>, x: tf.Tensor): tf.Tensor {
   const [inner, outer] = [branch(params, 'in'), branch(params, 'out')];
+  const quick = geluWithoutGradient(linear(inner, x));
+  if (quick) return linear(outer, quick);
   const half = (t: tf.Tensor): tf.Tensor => tf.mul(t, Math.SQRT1_2);
   const hidden = scaledGelu(linear({weight: half(weight(inner, 'weight')), bias: half(weight(inner, 'bias'))}, x));
   return linear({weight: half(weight(outer, 'weight')), bias: weight(outer, 'bias')}, hidden);

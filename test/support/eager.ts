@@ -5,7 +5,8 @@ import type {NumericFunction} from '../../src/engine/trace.js';
 import {ndarray, type DataOf, type DType, type NdArray} from '../../src/tensor/ndarray.js';
 import {leaves, mapTree, unflatten, type Params} from '../../src/tensor/tree.js';
 
-tf.env().set('IS_TEST', true); // no advice about other backends on the console
+// No advice about other backends on the console; IS_TEST would take what a custom gradient saves for a leak.
+tf.enableProdMode();
 
 /** An array as a tensor, copied, since some kernels of tfjs write into their operands; bytes become integers, as in a graph. */
 export const toTensor = (a: NdArray): tf.Tensor =>

@@ -1,5 +1,5 @@
 /** Operators that onnxruntime has one kernel for; `autograd/fused.ts` says what they compute. */
-import {LAYER_NORM, ROTARY} from '../../autograd/fused.js';
+import {GELU, LAYER_NORM, ROTARY} from '../../autograd/fused.js';
 import type {Lowerings} from './lowering.js';
 
 /** Their lowerings. */
@@ -15,6 +15,7 @@ export const fused: Lowerings = {
     );
     return [y, inverseStd];
   },
+  [GELU]: (graph, {x}) => [graph.op('Gelu', [x], {dtype: x.dtype, shape: x.shape}, {}, 'com.microsoft')],
   [ROTARY]: (graph, {x, cos, sin}) => {
     const y = graph.op(
       'RotaryEmbedding',
