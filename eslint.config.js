@@ -35,6 +35,7 @@ export default tseslint.config(
         'error',
         {
           publicOnly: true,
+          enableFixer: false, // it would add empty comments, which say nothing and pass
           exemptOverloadedImplementations: true,
           require: {ClassDeclaration: true, FunctionDeclaration: true},
           contexts: ['TSInterfaceDeclaration', 'TSTypeAliasDeclaration', 'ExportNamedDeclaration > VariableDeclaration'],
