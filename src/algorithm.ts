@@ -132,5 +132,6 @@ export interface Algorithm<Shape extends z.ZodRawShape = z.ZodRawShape> {
   idle?(config: Readonly<Record<string, unknown>>): readonly {readonly key: string; readonly reason: string}[];
   /** Checked before the first rollout, by name. */
   readonly needs: {readonly differentiableReward: boolean};
+  /** The algorithm with checked options; nothing is started. */
   configure(options: z.output<z.ZodObject<Shape>>): ConfiguredAlgorithm;
 }

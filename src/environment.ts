@@ -76,6 +76,7 @@ export interface ClipSource {
    * @returns videos `[B, F, H, W, C]` uint8, and the caption of each.
    */
   clips(indices: readonly number[], stills: boolean): Promise<{videos: NdArray<'uint8'>; texts: readonly string[]}>;
+  /** Ends the worker threads, if there are any. */
   close(): Promise<void>;
 }
 

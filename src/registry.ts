@@ -7,6 +7,7 @@ export interface Registry<T> {
   readonly names: readonly string[];
   /** @throws UnknownNameError with the known names, and the nearest one. */
   get(name: string): T;
+  /** Whether there is an entry of this name. */
   has(name: string): boolean;
 }
 

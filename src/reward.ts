@@ -52,5 +52,6 @@ export interface RewardModule {
   readonly unit: string;
   /** One line for listings, with what the reward may not be used to claim. */
   readonly summary: string;
+  /** Loads what scoring needs and starts its threads. */
   open(context: RewardContext): Promise<Reward>;
 }

@@ -50,9 +50,11 @@ export interface ResidentLearner extends Learner {
   readonly reference: ResidentTree;
   /** Optimizer updates done. */
   readonly updates: number;
+  /** Copies the state from the device, for a checkpoint. */
   snapshot(): Promise<LearnerSnapshot>;
   /** Parameters of the averaged policy. */
   averagedParams(): Promise<Params>;
+  /** Frees what it put on the device; the device stays open. */
   close(): Promise<void>;
 }
 

@@ -1,7 +1,6 @@
 /** A policy made of the text tower and the denoising transformer: what an environment needs of a network, in one call. */
-import type {Policy} from '../environment.js';
+import type {Environment, Policy} from '../environment.js';
 import type {NdArray} from '../tensor/ndarray.js';
-import type {Params} from '../tensor/tree.js';
 import {denoise, initialiseDenoiser, type DenoiserConfig} from './denoiser.js';
 import {branch} from './layers.js';
 import {encodeNullText, encodeText} from './textTower.js';
@@ -14,7 +13,7 @@ export interface TextPolicyConfig {
 }
 
 /** Builds the policy and its initialiser. Parameters of the text tower lie under `text`. */
-export function textPolicy({network, tokenize}: TextPolicyConfig): {policy: Policy; initialise: (seed: number) => Params} {
+export function textPolicy({network, tokenize}: TextPolicyConfig): Pick<Environment, 'policy' | 'initialise'> {
   const policy: Policy = {
     textLength: network.text.length,
     tokenize,

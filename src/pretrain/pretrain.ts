@@ -52,6 +52,7 @@ export interface PretrainRequest {
   /** Held-out prompts that the judge measures; 0: none. */
   readonly prompts: number;
   readonly signal: AbortSignal;
+  /** Told what happens, in order. */
   readonly report: (event: PretrainEvent) => void;
 }
 

@@ -51,6 +51,7 @@ export interface TuneParts {
   /** Go on from the newest checkpoint instead of starting. */
   readonly resume: boolean;
   readonly signal: AbortSignal;
+  /** Told what happens, in order. */
   readonly report: (event: TuneEvent) => void;
   /** A word of caution about the reward, printed at the start. */
   readonly warning?: string;
