@@ -8,13 +8,16 @@ import type {DType, NdArray} from '../tensor/ndarray.js';
 import type {Branch, Params, Tree} from '../tensor/tree.js';
 import type {NumericFunction} from './trace.js';
 
-/** An array that lives on a device. Made by `Device.put`; dead after `free`. */
+let residents = 0;
+
+/** An array that lives on a device. Made by `Device.put`; dead after `free`; unknown to every other device. */
 export class Resident {
+  /** Different for every array of every device. */
   readonly id: number;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  constructor(id: number, dtype: DType, shape: readonly number[]) {
-    this.id = id;
+  constructor(dtype: DType, shape: readonly number[]) {
+    this.id = residents++;
     this.dtype = dtype;
     this.shape = shape;
   }
@@ -54,6 +57,8 @@ export interface CompileReport {
   readonly modelBytes: number;
   readonly traceSeconds: number;
   readonly compileSeconds: number;
+  /** Whether all of it runs on the device that was asked for; the runtime puts what a provider lacks on the CPU. */
+  readonly whole: boolean;
 }
 
 /** A place to run numeric functions. */
@@ -65,6 +70,7 @@ export interface Device {
   put(tree: Params): Promise<ResidentTree>;
   /** Copies resident arrays back. */
   get(tree: ResidentTree): Promise<Params>;
+  /** Gives the memory of resident arrays back; their handles are dead then. */
   free(tree: ResidentTree): Promise<void>;
   /** Releases the device; every later call fails. */
   close(): Promise<void>;

@@ -78,7 +78,8 @@ class Channel {
 const named =
   (fnName: string) =>
   (error: unknown): never => {
-    if (error instanceof DeviceError && !error.message.startsWith('engine:')) throw new DeviceError(`${fnName}: ${error.message}`, {cause: error});
+    if (error instanceof DeviceError && !error.message.startsWith('engine:'))
+      throw new DeviceError(`${fnName}: ${error.message}`, {cause: error});
     throw error;
   };
 
@@ -111,10 +112,10 @@ export async function openOrtDevice(name: string, settings: SessionSettings, opt
     const tracedAt = performance.now();
     const id = nextProgram++;
     const profile = process.env['RLFT_PROFILE'];
-    await channel.ask(
+    const {whole} = await channel.ask(
       {kind: 'compile', program: id, model, outputs, ...(profile && {profile: `${profile}-${fnName.replace(/\W+/g, '-')}`})},
       [model.buffer as ArrayBuffer],
-      'done',
+      'compiled',
     );
     options.onCompile?.({
       name: fnName,
@@ -122,6 +123,7 @@ export async function openOrtDevice(name: string, settings: SessionSettings, opt
       modelBytes: bytes,
       traceSeconds: (tracedAt - start) / 1000,
       compileSeconds: (performance.now() - tracedAt) / 1000,
+      whole,
     });
     return {id, inputs: traced.inputs, outputs};
   };
@@ -144,7 +146,9 @@ export async function openOrtDevice(name: string, settings: SessionSettings, opt
         const feeds = given.map(([, leaf]): Feed => (leaf instanceof Resident ? leaf.id : packet(leaf)));
         const guards = guardsOf(fnName, program.outputs, callOptions.guard);
         const transfer = feeds.flatMap((feed) => (typeof feed === 'number' ? [] : [feed.data.buffer as ArrayBuffer]));
-        const ran = await channel.ask({kind: 'run', program: program.id, feeds, targets, guards}, transfer, 'ran').catch(named(fnName));
+        const ran = await channel
+          .ask({kind: 'run', program: program.id, feeds, targets, guards}, transfer, 'ran')
+          .catch(named(fnName));
         const outputs = ran.outputs.flatMap((p, i) => (p ? [[program.outputs[i].path, p as NdArray] as const] : []));
         return {outputs: unflatten(outputs), applied: ran.applied, seconds: ran.seconds};
       };

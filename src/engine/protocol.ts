@@ -44,6 +44,8 @@ export type Request =
 /** What the worker answers. */
 export type Answer =
   | {readonly kind: 'done'}
+  /** `whole` is false if the runtime put some nodes on the CPU instead of the provider. */
+  | {readonly kind: 'compiled'; readonly whole: boolean}
   | {readonly kind: 'arrays'; readonly arrays: readonly Packet[]}
   /** `applied` is false if a guard was not finite. */
   | {readonly kind: 'ran'; readonly outputs: readonly (Packet | null)[]; readonly applied: boolean; readonly seconds: number}

@@ -42,11 +42,11 @@ export function simplify(graph: Graph, op: string, inputs: readonly (Value | und
     if (x.uniform !== undefined) return graph.fill(x.uniform, output.shape, x.dtype);
     if (x.node?.op === 'Transpose') {
       const inner = x.node.attributes['perm'] as readonly number[];
-      return graph.op('Transpose', [x.node.inputs[0]], output, {perm: perm.map((axis) => inner[axis]!)});
+      return graph.op('Transpose', [x.node.inputs[0]], output, {perm: perm.map((axis) => inner[axis])});
     }
     // Moving only axes of size 1 moves no element: a reshape, which copies nothing.
     const moved = perm.filter((axis) => x.shape[axis] !== 1);
-    if (moved.every((axis, i) => i === 0 || axis > moved[i - 1]!)) {
+    if (moved.every((axis, i) => i === 0 || axis > moved[i - 1])) {
       return graph.op('Reshape', [x, graph.ints(output.shape)], output);
     }
   }

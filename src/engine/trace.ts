@@ -40,6 +40,8 @@ function current(): Recording {
   return recording;
 }
 
+const isConstant = (value: Value): boolean => value.data !== undefined || value.uniform !== undefined;
+
 /** The elements of a constant, as tfjs holds them. */
 function elementsOf({dtype, shape, data, uniform}: Value): tf.backend_util.BackendValues {
   const length = sizeOf(shape);
@@ -48,15 +50,32 @@ function elementsOf({dtype, shape, data, uniform}: Value): tf.backend_util.Backe
   return dtype === 'int32' ? Int32Array.from({length}, at) : Uint8Array.from({length}, at);
 }
 
+/** A value, and the graph that it is part of. */
+interface Held {
+  readonly value: Value;
+  readonly graph: Graph;
+}
+
 class TraceBackend extends tf.KernelBackend {
-  readonly values = new WeakMap<object, Value>();
-  private readonly known = new tf.DataStorage<Value>(this, tf.engine());
+  /** Asked for data of another backend, it has tfjs move them here. */
+  private readonly held = new tf.DataStorage<Held>(this, tf.engine());
 
   hold(value: Value): object {
     const dataId = {};
-    this.known.set(dataId, value);
-    this.values.set(dataId, value);
+    this.held.set(dataId, {value, graph: current().graph});
     return dataId;
+  }
+  /** The value of a tensor in the graph under way; a constant that an earlier graph knew is made again. */
+  valueOf(dataId: object): Value {
+    const {value, graph} = this.held.get(dataId);
+    const {graph: here, name} = current();
+    if (graph === here) return value;
+    if (!isConstant(value)) {
+      throw new TracedReadError(
+        `compile(${name}): it uses a tensor that another compiled function has made; pass it as an input.`,
+      );
+    }
+    return here.constant(elementsOf(value) as unknown as ArrayLike<number>, value.shape, value.dtype);
   }
   private constant(values: tf.backend_util.BackendValues | undefined, shape: number[], dtype: tf.DataType): Value {
     return current().graph.constant((values ?? []) as unknown as ArrayLike<number>, shape, dtype as DType);
@@ -65,14 +84,12 @@ class TraceBackend extends tf.KernelBackend {
     return this.hold(this.constant(values, shape, dtype));
   }
   override move(dataId: object, values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): void {
-    const value = this.constant(values, shape, dtype);
-    this.known.set(dataId, value);
-    this.values.set(dataId, value);
+    this.held.set(dataId, {value: this.constant(values, shape, dtype), graph: current().graph});
   }
   /** Constants may be read, since they are the same in every call; so may tensors that tfjs moves back to another backend. */
   override readSync(dataId: object): tf.backend_util.BackendValues {
-    const value = this.values.get(dataId);
-    if (value && !value.node && (value.data ?? value.uniform) !== undefined) return elementsOf(value);
+    const {value} = this.held.get(dataId);
+    if (isConstant(value)) return elementsOf(value);
     throw new TracedReadError(
       `compile(${recording?.name ?? 'after tracing'}): the function reads tensor data while it is traced, which would freeze that value into the graph; pass what it needs as an input, or compute with tensors only.`,
     );
@@ -84,7 +101,8 @@ class TraceBackend extends tf.KernelBackend {
   override numDataIds(): number {
     return 0;
   }
-  override disposeData(): boolean {
+  override disposeData(dataId: object): boolean {
+    if (this.held.has(dataId)) this.held.delete(dataId);
     return true;
   }
   override incRef(): void {}
@@ -116,14 +134,10 @@ function ensureBackend(): TraceBackend {
       kernelName,
       backendName: BACKEND,
       kernelFunc: ({inputs, attrs}) => {
-        const {graph, name} = current();
-        const valueOf = (t: tf.TensorInfo): Value => {
-          const value = made.values.get(t.dataId);
-          if (!value) throw new Error(`internal: a tensor of another backend reached ${kernelName} in ${name}.`);
-          return value;
-        };
-        const named = Object.fromEntries(Object.entries(inputs).flatMap(([key, t]) => (t ? [[key, valueOf(t)] as const] : [])));
-        const result = lowering(graph, named, attrs ?? {});
+        const named = Object.fromEntries(
+          Object.entries(inputs).flatMap(([key, t]) => (t ? [[key, made.valueOf(t.dataId)] as const] : [])),
+        );
+        const result = lowering(current().graph, named, attrs ?? {});
         const info = (value: Value): tf.TensorInfo => ({
           dataId: made.hold(value),
           shape: [...value.shape],
@@ -164,8 +178,7 @@ export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec
         return tf.engine().makeTensorFromDataId(tracer.hold(value), [...spec.shape], dtype, tracer);
       });
       for (const [path, tensor] of leaves(fn(placeholders))) {
-        const value = tracer.values.get(tensor.dataId);
-        outputs.push({path, value: value ?? graph.constant(tensor.dataSync(), tensor.shape, tensor.dtype as DType)});
+        outputs.push({path, value: tracer.valueOf(tensor.dataId)});
       }
     } finally {
       tf.engine().endScope();

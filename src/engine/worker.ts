@@ -26,25 +26,33 @@ const tensorOf = (p: Packet): ort.Tensor => new ort.Tensor(p.dtype, p.data, p.sh
 
 function resident(id: number): Resident {
   const found = residents.get(id);
-  if (!found) throw new Error(`internal: resident array ${id} was freed or never put.`);
+  if (!found) throw new Error('engine: a resident array was freed or belongs to another device.');
   return found;
 }
 
 const finite = (p: Packet): boolean => p.data.every((x) => Number.isFinite(x));
 
 async function compile(request: Extract<Request, {kind: 'compile'}>): Promise<Answer> {
-  const session = await ort.InferenceSession.create(request.model, {
-    executionProviders: [settings.provider],
-    intraOpNumThreads: settings.threads,
-    interOpNumThreads: 1,
-    graphOptimizationLevel: 'all',
-    logSeverityLevel: 3,
-    ...(request.profile !== undefined && {enableProfiling: true, profileFilePrefix: request.profile}),
-    // Vanishing activations and gradients are normal late in training; as denormals they cost twenty times as much.
-    extra: {session: {set_denormal_as_zero: '1', intra_op: {allow_spinning: '0'}}},
-  });
+  const open = (alone: boolean): Promise<ort.InferenceSession> =>
+    ort.InferenceSession.create(request.model, {
+      executionProviders: [settings.provider],
+      intraOpNumThreads: settings.threads,
+      interOpNumThreads: 1,
+      graphOptimizationLevel: 'all',
+      // Errors come back as exceptions; on the console they would be said twice.
+      logSeverityLevel: 4,
+      ...(request.profile !== undefined && {enableProfiling: true, profileFilePrefix: request.profile}),
+      // Vanishing activations and gradients are normal late in training; as denormals they cost twenty times as much.
+      extra: {
+        session: {set_denormal_as_zero: '1', intra_op: {allow_spinning: '0'}, ...(alone && {disable_cpu_ep_fallback: '1'})},
+      },
+    });
+  // The runtime moves what a provider lacks to the CPU without a word; asked not to, it fails.
+  const cpu = settings.provider === 'cpu';
+  const alone = cpu ? undefined : await open(true).catch(() => undefined);
+  const session = alone ?? (await open(false));
   programs.set(request.program, {session, outputs: request.outputs});
-  return {kind: 'done'};
+  return {kind: 'compiled', whole: cpu || alone !== undefined};
 }
 
 async function run(request: Extract<Request, {kind: 'run'}>): Promise<Answer> {
@@ -64,7 +72,7 @@ async function run(request: Extract<Request, {kind: 'run'}>): Promise<Answer> {
   const start = performance.now();
   await program.session.run(feeds, fetches);
   const seconds = (performance.now() - start) / 1000;
-  const applied = request.guards.every((i) => finite(written[i]!));
+  const applied = request.guards.every((i) => finite(written[i]));
   const outputs = written.map((packet, i) => {
     const target = request.targets[i] ?? null;
     if (target === null) return packet;
