@@ -106,10 +106,13 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     let metrics: Readonly<Record<string, tf.Scalar>> = {};
     const {value, grad} = tf.valueAndGrad((p: tf.Tensor) => {
       const found = total(p);
-      metrics = found.metrics;
+      // tfjs frees what is made in here, and these are wanted outside.
+      metrics = mapTree(found.metrics, (m) => tf.keep(m)) as typeof metrics;
       return tf.mul(found.loss, share);
     })(trained);
-    return {gradient: tf.add(before, grad), sums: {loss: value, ...mapTree(metrics, (m) => tf.mul(m, share))}};
+    const sumsOf = {loss: value, ...mapTree(metrics, (m) => tf.mul(m, share))};
+    tf.dispose(metrics);
+    return {gradient: tf.add(before, grad), sums: sumsOf};
   });
   const measure = device.jit('learn/evaluate', (inputs) => {
     const found = sums(inputs)(inputs['trained'] as tf.Tensor);

@@ -21,9 +21,9 @@ const loss: LossFunction = (policy, batch) => {
   const {latent, next, a, b, std, oldLogProb, advantage} = batch as Record<string, tf.Tensor>;
   const {logProb} = replay({latent, x0: policy.predict(batch), a, b, std, next}, policy.density);
   return {
-    loss: tf.neg(tf.sum(tf.mul(advantage, logProb))) as tf.Scalar,
+    loss: tf.neg(tf.sum<tf.Scalar>(tf.mul(advantage, logProb))),
     // The parity guard reads this one.
-    metrics: {ratioGap: tf.sum(tf.abs(tf.sub(logProb, oldLogProb))) as tf.Scalar},
+    metrics: {ratioGap: tf.sum<tf.Scalar>(tf.abs(tf.sub(logProb, oldLogProb)))},
   };
 };
 
