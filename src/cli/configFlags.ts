@@ -50,12 +50,13 @@ export const otherFlagNames: Readonly<Record<string, string>> = Object.fromEntri
 /**
  * What `resolveConfig` takes, from parsed flags.
  *
+ * @param except keys that the command has as positionals, as in `configFlags`.
  * @throws ConfigError if the file of --config cannot be read.
  */
-export async function configSources(argv: Arguments, schema: z.ZodType): Promise<ConfigSources> {
+export async function configSources(argv: Arguments, schema: z.ZodType, except: readonly string[] = []): Promise<ConfigSources> {
   const path = argv['config'] as string | undefined;
   const given = describeKeys(schema).flatMap(({path: key}): [string, string | boolean][] => {
-    const value = argv[flagName(key)] ?? argv[key];
+    const value = except.includes(key) ? undefined : argv[flagName(key)];
     return value === undefined ? [] : [[key, value as string | boolean]];
   });
   return {

@@ -40,6 +40,9 @@ async function dispatch(words: readonly string[], io: Io, commands: readonly Com
       throw new ConfigError(`${first}: wanted a command first, such as rlft ${nameOf(commands[0])} ${first}.`);
     throw new UnknownNameError(`unknown command "${first}"${suggestion(first, commands.map(nameOf))}`);
   }
+  const required = commands.find((c) => nameOf(c) === first)?.usage.match(/<.*>/)?.[0];
+  if (required !== undefined && args.length === 1)
+    throw new ConfigError(`rlft ${first}: wanted ${required}; got nothing. See rlft ${first} --help.`);
   const parser = emptyParser();
   // What is called is noted, and run after yargs has done its part: what yargs throws is about the words, what a command throws is not.
   let called: (() => Promise<void>) | undefined;

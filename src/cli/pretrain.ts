@@ -96,9 +96,9 @@ export const body: CommandBody = {
       throw new ConfigError('--resume goes on in its own folder with its own settings; leave all other flags out.');
     }
     const sources = resumed === undefined ? given : await configSources({config: (await openRunFolder(resumed)).config}, schema);
-    const config = resolveConfig(schema, sources, peerNames).value;
+    const {value: config, origins} = resolveConfig(schema, sources, peerNames);
     if (argv['print-config'] === true) {
-      io.stdout.write(renderConfig(schema, config));
+      io.stdout.write(renderConfig(schema, config, origins));
       return;
     }
     const environment = environments.get(config.environment).open(config.preset);

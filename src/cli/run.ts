@@ -110,7 +110,7 @@ export const body: CommandBody = {
     const algorithm = algorithms.get(argv['algorithm'] as string);
     const schema = tuneSchema(algorithm);
     const resumed = argv['resume'] as string | undefined;
-    const sources = await configSources(argv, schema);
+    const sources = await configSources(argv, schema, ['algorithm']);
     const saved = resumed === undefined ? sources : await savedSources(resumed, schema, sources);
     const resolved = resolveConfig(schema, saved, peerNames);
     const config = resolved.value;
@@ -120,7 +120,7 @@ export const body: CommandBody = {
     rewards.get(config.reward);
     environments.get(config.environment).open(config.preset);
     if (argv['print-config'] === true) {
-      io.stdout.write(renderConfig(schema, config));
+      io.stdout.write(renderConfig(schema, config, resolved.origins));
       return;
     }
     const {folder, resume} = await folderOf(argv, algorithm.name);

@@ -3,6 +3,7 @@ import type {z} from 'zod';
 import type {Algorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
 import {peerNames} from '../options.js';
+import {describeKeys} from '../run/configKeys.js';
 import {resolveConfig, type ResolvedConfig} from '../run/config.js';
 import {runSchema, type RunConfig} from '../run/runSchema.js';
 
@@ -35,14 +36,17 @@ export const optionsOf = (algorithm: Algorithm, config: TuneConfig): Record<stri
   Object.fromEntries(Object.keys(algorithm.options.shape).map((key) => [key, config[key]]));
 
 /**
- * Refuses settings that somebody gave and that change nothing.
+ * Refuses settings that somebody turned and that change nothing. A default that is written out turns nothing: the config.yaml of
+ * a run, which holds them all, can be given again.
  *
  * @throws ConfigError naming the setting, where it was given and what would give it an effect.
  */
 export function refuseIdle(algorithm: Algorithm, {value, origins}: ResolvedConfig<TuneConfig>): void {
+  const defaults = new Map(describeKeys(tuneSchema(algorithm)).map((key) => [key.path, key.default]));
   for (const {key, reason} of algorithm.idle?.(value) ?? []) {
     const origin = origins.get(key);
-    if (origin !== undefined) throw new ConfigError(`${origin} ${key}: has no effect in this run: ${reason}.`);
+    if (origin === undefined || value[key] === defaults.get(key)) continue;
+    throw new ConfigError(`${origin} ${key}: has no effect in this run: ${reason}.`);
   }
 }
 

@@ -29,7 +29,7 @@ const command: Command = {
       options: () => configFlags(schema, ['algorithm']),
       otherNames: otherFlagNames,
       async run(argv, io) {
-        const {value, origins} = resolveConfig(schema, await configSources(argv, schema), peerNames);
+        const {value, origins} = resolveConfig(schema, await configSources(argv, schema, ['algorithm']), peerNames);
         if (argv['print-config'] === true) io.stdout.write(renderConfig(schema, value, origins));
         else io.stdout.write(JSON.stringify(value));
       },

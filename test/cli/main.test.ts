@@ -125,7 +125,8 @@ describe('cli/main', () => {
       [['run', 'echo', 'more', 'words'], 'rlft run: did not expect "more words".'],
       [['run', 'echo', '--__proto__', 'x'], /no such flag/],
       [['run', 'echo', '--constructor', 'x'], /./],
-      [['run'], /^Not enough non-option arguments/],
+      [['run'], 'rlft run: wanted <what>; got nothing. See rlft run --help.'],
+      [['run', '--json'], /^Not enough non-option arguments/],
       [['run', 'echo', '--seed'], /^Not enough arguments following: seed$/],
     ];
     for (const [args, says] of wrong) {
