@@ -36,7 +36,12 @@ const eager: Readonly<Partial<Record<DeviceName, readonly [packageName: string, 
 
 async function openUnchecked(name: DeviceName, options: DeviceOptions): Promise<Device> {
   const found = eager[name];
-  if (!found) return openOrtDevice(name, {provider: name as 'cpu' | 'webgpu' | 'cuda', threads: options.threads ?? physicalCores()}, options);
+  if (!found)
+    return openOrtDevice(
+      name,
+      {provider: name as 'cpu' | 'webgpu' | 'cuda', threads: options.threads ?? physicalCores()},
+      options,
+    );
   const [packageName, backend] = found;
   const before = tf.getBackend();
   await import(packageName);
@@ -51,7 +56,8 @@ async function tryOut(device: Device): Promise<void> {
   const product = device.jit('probe', ({a}) => ({y: tf.matMul(a as tf.Tensor2D, a as tf.Tensor2D)}));
   const {outputs} = await product({a: float32([1, 2, 3, 4], [2, 2])});
   const y = outputs['y'] as NdArray;
-  if (Array.from(y.data).join() !== '7,10,15,22') throw new DeviceError(`a 2×2 product came out as [${Array.from(y.data).join(', ')}]`);
+  if (Array.from(y.data).join() !== '7,10,15,22')
+    throw new DeviceError(`a 2×2 product came out as [${Array.from(y.data).join(', ')}]`);
 }
 
 /**

@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '../autograd/index.js';
 import {DeviceError, ShapeError} from '../errors.js';
-import type {DataOf, DType, NdArray} from '../tensor/ndarray.js';
+import type {DType, NdArray} from '../tensor/ndarray.js';
 import {leaves, mapTree, unflatten, type Branch, type Params} from '../tensor/tree.js';
 import {
   Resident,

@@ -7,7 +7,20 @@
 import {sizeOf} from '../tensor/ndarray.js';
 import {broadcastShape, sameShape, type Attributes, type Graph, type OutputSpec, type Value} from './graph.js';
 
-const elementwise = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'Equal']);
+const elementwise = new Set([
+  'Add',
+  'Sub',
+  'Mul',
+  'Div',
+  'Pow',
+  'Max',
+  'Min',
+  'Greater',
+  'GreaterOrEqual',
+  'Less',
+  'LessOrEqual',
+  'Equal',
+]);
 
 /** The value that an `Expand` repeats, or a scalar for a constant of one repeated number: what broadcasting can do by itself. */
 function narrowed(graph: Graph, v: Value): Value {
@@ -21,12 +34,19 @@ const expanded = (graph: Graph, v: Value, shape: readonly number[]): Value =>
   sameShape(v.shape, shape) ? v : graph.op('Expand', [v, graph.ints(shape)], {dtype: v.dtype, shape});
 
 /** The shorter form of a node about to be added, or undefined if there is none. */
-export function simplify(graph: Graph, op: string, inputs: readonly (Value | undefined)[], output: OutputSpec, attributes: Attributes): Value | undefined {
+export function simplify(
+  graph: Graph,
+  op: string,
+  inputs: readonly (Value | undefined)[],
+  output: OutputSpec,
+  attributes: Attributes,
+): Value | undefined {
   const x = inputs[0];
   if (!x) return undefined;
   if (op === 'Identity') return x;
   if (op === 'Cast' && x.dtype === output.dtype) return x;
-  if (op === 'Cast' && x.node?.op === 'Cast' && x.node.inputs[0]!.dtype === 'uint8') return graph.op('Cast', [x.node.inputs[0]], output, attributes);
+  if (op === 'Cast' && x.node?.op === 'Cast' && x.node.inputs[0]!.dtype === 'uint8')
+    return graph.op('Cast', [x.node.inputs[0]], output, attributes);
   if (op === 'Reshape') {
     if (sameShape(x.shape, output.shape)) return x;
     if (x.uniform !== undefined) return graph.fill(x.uniform, output.shape, x.dtype);
@@ -97,7 +117,11 @@ export function simplify(graph: Graph, op: string, inputs: readonly (Value | und
   // Let the operator broadcast what an Expand would have written out.
   const narrowX = narrowed(graph, x);
   const narrowY = narrowed(graph, y);
-  for (const [a, b] of [[narrowX, narrowY], [x, narrowY], [narrowX, y]] as const) {
+  for (const [a, b] of [
+    [narrowX, narrowY],
+    [x, narrowY],
+    [narrowX, y],
+  ] as const) {
     if (a === x && b === y) continue;
     const shape = broadcastShape(a.shape, b.shape);
     if (shape && sameShape(shape, output.shape)) return graph.op(op, [a, b], output, attributes);

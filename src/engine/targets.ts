@@ -1,6 +1,6 @@
 /** Which resident arrays the outputs of a call replace: one set of rules for every device. */
 import {ShapeError} from '../errors.js';
-import {leaves, type Tree} from '../tensor/tree.js';
+import {leaves} from '../tensor/tree.js';
 import type {CallOptions, Resident} from './device.js';
 
 /** One output of a function, as it came out or will. */

@@ -10,7 +10,8 @@ export function physicalCores(): number {
   const logical = availableParallelism();
   try {
     const text = readFileSync('/proc/cpuinfo', 'utf8');
-    const field = (block: string, name: string): string | undefined => new RegExp(`^${name}\\s*:\\s*(\\d+)`, 'm').exec(block)?.[1];
+    const field = (block: string, name: string): string | undefined =>
+      new RegExp(`^${name}\\s*:\\s*(\\d+)`, 'm').exec(block)?.[1];
     const cores = text.split('\n\n').flatMap((block) => {
       const core = field(block, 'core id');
       return core === undefined ? [] : [`${field(block, 'physical id') ?? '0'}/${core}`];

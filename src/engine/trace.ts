@@ -66,7 +66,7 @@ class TraceBackend extends tf.KernelBackend {
     return dataId;
   }
   /** The value of a tensor in the graph under way; a constant that an earlier graph knew is made again. */
-  valueOf(dataId: object): Value {
+  lookUp(dataId: object): Value {
     const {value, graph} = this.held.get(dataId);
     const {graph: here, name} = current();
     if (graph === here) return value;
@@ -135,7 +135,7 @@ function ensureBackend(): TraceBackend {
       backendName: BACKEND,
       kernelFunc: ({inputs, attrs}) => {
         const named = Object.fromEntries(
-          Object.entries(inputs).flatMap(([key, t]) => (t ? [[key, made.valueOf(t.dataId)] as const] : [])),
+          Object.entries(inputs).flatMap(([key, t]) => (t ? [[key, made.lookUp(t.dataId)] as const] : [])),
         );
         const result = lowering(current().graph, named, attrs ?? {});
         const info = (value: Value): tf.TensorInfo => ({
@@ -178,7 +178,7 @@ export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec
         return tf.engine().makeTensorFromDataId(tracer.hold(value), [...spec.shape], dtype, tracer);
       });
       for (const [path, tensor] of leaves(fn(placeholders))) {
-        outputs.push({path, value: tracer.valueOf(tensor.dataId)});
+        outputs.push({path, value: tracer.lookUp(tensor.dataId)});
       }
     } finally {
       tf.engine().endScope();
