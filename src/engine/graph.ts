@@ -9,6 +9,8 @@ import type {DType} from '../tensor/ndarray.js';
 import {sizeOf} from '../tensor/ndarray.js';
 import {simplify} from './simplify.js';
 
+export {broadcastShape, sameShape} from './shapes.js';
+
 /** Element types in a graph: those of arrays, the 64-bit integers in which ONNX wants shapes and axes, and doubles, in which integers divide exactly. */
 export type GraphDType = DType | 'int64' | 'float64';
 
@@ -45,23 +47,6 @@ export interface OutputSpec {
   readonly dtype: GraphDType;
   readonly shape: readonly number[];
 }
-
-/** The shape of an element-wise operation, or undefined where the operands do not broadcast. */
-export function broadcastShape(a: readonly number[], b: readonly number[]): number[] | undefined {
-  const rank = Math.max(a.length, b.length);
-  const out: number[] = [];
-  for (let i = 0; i < rank; i++) {
-    const p = a[a.length - rank + i] ?? 1;
-    const q = b[b.length - rank + i] ?? 1;
-    if (p !== q && p !== 1 && q !== 1) return undefined;
-    out.push(p === 1 ? q : p);
-  }
-  return out;
-}
-
-/** Whether two shapes are equal. */
-export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((d, i) => d === b[i]);
 
 /** FNV-1a over the numbers' bits as float32, which is enough to tell tables apart. */
 function checksum(data: ArrayLike<number>): number {

@@ -5,7 +5,8 @@
  * a reshape; each such node would be one more pass over memory.
  */
 import {sizeOf} from '../tensor/ndarray.js';
-import {broadcastShape, sameShape, type Attributes, type Graph, type OutputSpec, type Value} from './graph.js';
+import type {Attributes, Graph, OutputSpec, Value} from './graph.js';
+import {broadcastShape, sameShape} from './shapes.js';
 
 const elementwise = new Set([
   'Add',
