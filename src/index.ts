@@ -25,7 +25,7 @@ export type {
 } from './algorithm.js';
 
 // The sentence: prompts → rollouts → rewards → advantages → update → metrics.
-export {promptsOf, requestsOf, train, type TrainParts} from './train.js';
+export {iterations, promptsOf, requestsOf, train, type TrainParts} from './train.js';
 
 // What ships with rlft: algorithms, rewards, environments.
 export {

@@ -62,7 +62,11 @@ export function requestsOf(parts: TrainParts, iteration: number): GenerateReques
   });
 }
 
-async function* iterate(parts: TrainParts, start: TrainState): AsyncGenerator<TrainState> {
+/**
+ * The state after every iteration, without end, on demand: an iteration begins when the next state is asked for, so that weights
+ * stand still while its caller evaluates or saves.
+ */
+export async function* iterations(parts: TrainParts, start: TrainState): AsyncGenerator<TrainState> {
   const {reward, algorithm, learner, generate, seed} = parts;
   let state = start;
   for (;;) {
@@ -119,7 +123,7 @@ function groupDeviations(scored: readonly Scored[]): number[] {
 }
 
 /**
- * Emits the state after every iteration, without end: take as many as the budget allows. Unsubscribing stops after the iteration
- * under way. An on-policy run must be pulled: no rollout starts before the update that it depends on.
+ * The same as a stream: take as many states as the budget allows. Unsubscribing stops after the iteration under way. A stream does
+ * not wait for its subscriber: the next iteration begins at once, so what must see unmoved weights uses {@link iterations}.
  */
-export const train = (parts: TrainParts, start: TrainState): Observable<TrainState> => from(iterate(parts, start));
+export const train = (parts: TrainParts, start: TrainState): Observable<TrainState> => from(iterations(parts, start));

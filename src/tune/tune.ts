@@ -3,7 +3,6 @@
  * killed anywhere and taken up again.
  */
 import {join} from 'node:path';
-import {lastValueFrom, takeWhile, concatMap, from} from 'rxjs';
 import type {ConfiguredAlgorithm, Memory, TrainState} from '../algorithm.js';
 import type {Environment, Judge} from '../environment.js';
 import {ConfigError} from '../errors.js';
@@ -22,7 +21,7 @@ import {openEvents, type EventFile} from '../run/tensorboard.js';
 import {writeWeights} from '../run/weights.js';
 import {sizeOf} from '../tensor/ndarray.js';
 import type {Params} from '../tensor/tree.js';
-import {train, type TrainParts} from '../train.js';
+import {iterations, type TrainParts} from '../train.js';
 import type {Device} from '../engine/device.js';
 import {geometryOf} from './geometry.js';
 import type {TuneEvent} from './events.js';
@@ -173,13 +172,10 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       last = performance.now();
     };
     if (!parts.signal.aborted && fractionOf(config, progress) < 1) {
-      await lastValueFrom(
-        train(parts_, start.state).pipe(
-          concatMap((state) => from(after(state))),
-          takeWhile(() => !parts.signal.aborted && fractionOf(config, progress) < 1),
-        ),
-        {defaultValue: undefined},
-      );
+      for await (const state of iterations(parts_, start.state)) {
+        await after(state);
+        if (parts.signal.aborted || fractionOf(config, progress) >= 1) break;
+      }
     }
     await save();
     await writeWeights(join(folder.path, 'policy.safetensors'), await learner.averagedParams(), {
