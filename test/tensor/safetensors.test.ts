@@ -33,7 +33,25 @@ const content = (params: Params): unknown =>
     ]),
   );
 
+/** Written by the Python library safetensors (numpy): b.w float16 [[1.5, 2]], i int32 3, u uint8 [0, 1, 2, 3], metadata z: 1. */
+const fromPython = Buffer.from(
+  'wAAAAAAAAAB7Il9fbWV0YWRhdGFfXyI6eyJ6IjoiMSJ9LCJpIjp7ImR0eXBlIjoiSTMyIiwic2hhcGUiOltdLCJkYXRhX29mZnNldHMiOlswLD' +
+    'RdfSwiYi53Ijp7ImR0eXBlIjoiRjE2Iiwic2hhcGUiOlsxLDJdLCJkYXRhX29mZnNldHMiOls0LDhdfSwidSI6eyJkdHlwZSI6IlU4Iiwic2hh' +
+    'cGUiOls0XSwiZGF0YV9vZmZzZXRzIjpbOCwxMl19fSAgICADAAAAAD4AQAABAgM=',
+  'base64',
+);
+
 describe('tensor/safetensors', () => {
+  it('reads a file that the Python library wrote', () => {
+    const {params, metadata} = decodeSafetensors(fromPython, 'py');
+    expect(metadata).to.deep.equal({z: '1'});
+    expect(content(params)).to.deep.equal({
+      'b.w': ['float32', [1, 2], 'Float32Array', [1.5, 2]],
+      i: ['int32', [], 'Int32Array', [3]],
+      u: ['uint8', [4], 'Uint8Array', [0, 1, 2, 3]],
+    });
+  });
+
   it('reads a file laid out by hand from the specification', () => {
     const data = new Uint8Array(18);
     const view = new DataView(data.buffer);
