@@ -1,13 +1,13 @@
 /** TypeScript in the documents is TypeScript that is checked: each block stands in a file of examples/ or test/docs/snippets/. */
-import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
+import type {Tensor} from '@tensorflow/tfjs-core';
 import {expect} from 'chai';
 import {createRunFolder} from '../../src/run/runFolder.js';
-import {ndarray, sizeOf} from '../../src/tensor/ndarray.js';
+import {ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
 import {uniforms} from '../../src/tensor/random.js';
 import {runTuning} from '../../src/tune/open.js';
 import {tuneConfig} from '../../src/tune/schema.js';
 import {documents, filesOf, read} from '../support/documents.js';
+import {runEagerly} from '../support/eager.js';
 import {temporaryFolder} from '../support/files.js';
 import {flatColoursModule} from './snippets/flatColours.js';
 import {redness} from './snippets/redness.js';
@@ -64,31 +64,34 @@ describe('plug-ins of the documents', function () {
     const shape = [4, 2, 4, 4, 3];
     const data = uniforms({seed: 1, purpose: 'test'}, new Float32Array(sizeOf(shape))).map((u) => 2 * u - 1);
     const reward = await redness.open(context);
-    const scores = await reward.score(ndarray('float32', shape, data), world.prompts('train', 4));
-    const differentiable = tf.tidy(() => reward.differentiable!.score({}, tf.tensor(data, shape), {}).dataSync());
-    scores.forEach((score, i) => expect(score).to.be.closeTo(differentiable[i], 1e-6));
+    const video = ndarray('float32', shape, data);
+    const scores = await reward.score(video, world.prompts('train', 4));
+    const found = runEagerly((inputs) => ({score: reward.differentiable!.score({}, inputs['video'] as Tensor, {})}), {video});
+    scores.forEach((score, i) => expect(score).to.be.closeTo((found['score'] as NdArray).data[i], 1e-6));
   });
 
-  it('reinforce makes the videos of flatColours brighter', async () => {
-    const summary = await runTuning({
-      config: tuneConfig(reinforce, {
-        environment: 'flatColours',
-        preset: 'tiny',
-        reward: 'brightness',
-        iterations: 10,
-        promptsPerIteration: 4,
-        samplesPerPrompt: 8,
-        samplingSteps: 4,
-        learningRate: 0.02,
-        evaluation: {prompts: 4, steps: 2},
-        sampleEvery: 0,
-      }),
-      algorithm: reinforce,
-      environment: world,
-      params: world.initialise(0),
-      folder: await createRunFolder(folder(), {force: true}),
+  for (const seed of [1, 2, 3]) {
+    it(`reinforce makes the videos of flatColours brighter (seed ${seed})`, async () => {
+      const summary = await runTuning({
+        config: tuneConfig(reinforce, {
+          environment: 'flatColours',
+          preset: 'tiny',
+          reward: 'brightness',
+          iterations: 10,
+          promptsPerIteration: 4,
+          samplesPerPrompt: 8,
+          samplingSteps: 4,
+          learningRate: 0.02,
+          evaluation: {prompts: 4, steps: 2},
+          sampleEvery: 0,
+          seed,
+        }),
+        algorithm: reinforce,
+        environment: world,
+        params: world.initialise(0),
+        folder: await createRunFolder(folder(), {force: true}),
+      });
+      expect(summary.evaluation!.difference.low).to.be.greaterThan(0.02);
     });
-    expect(summary.status).to.equal('done');
-    expect(summary.evaluation!.difference.low).to.be.greaterThan(0);
-  });
+  }
 });

@@ -33,9 +33,10 @@ const policy: Policy = {
   },
   encode: (params, tokens) => tf.gather(at(params['text'] as Branch<tf.Tensor>, 'colour'), tokens),
   encodeNull: (_params, batch) => tf.zeros([batch, 1, 3]),
-  // The predicted clean latent: the colour that the caption names, moved by what is trained.
+  // The predicted clean latent: the colour that the caption names, moved by what is trained, and a little of the latent, so that
+  // samples of a prompt differ.
   denoise: (params, latent, _time, text) =>
-    tf.add(tf.zerosLike(latent), tf.reshape(tf.add(text, at(params, 'shift')), [-1, 1, 1, 1, 3])),
+    tf.add(tf.mul(latent, 0.2), tf.reshape(tf.add(text, at(params, 'shift')), [-1, 1, 1, 1, 3])),
   isText: (path) => path.startsWith('text.'),
 };
 

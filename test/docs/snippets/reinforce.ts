@@ -1,11 +1,11 @@
-/** REINFORCE: one update an iteration on −A·logp, with advantages against the iteration's own mean. */
+/** REINFORCE: one update an iteration on −A·logp, with advantages among the samples of a prompt. */
 import * as tf from '@tensorflow/tfjs-core';
 import {from, lastValueFrom, toArray} from 'rxjs';
 import {z} from 'zod';
 import {
-  batchAdvantages,
   chunks,
   gatherTransitions,
+  groupAdvantages,
   optimizerOptions,
   replay,
   stochasticTransitions,
@@ -51,10 +51,13 @@ export const reinforce: Algorithm<typeof options.shape> = {
     learn: (scored$, state, {learner}) =>
       from(
         lastValueFrom(scored$.pipe(toArray())).then(async (scored: readonly Scored[]) => {
-          // advantages, of all batches together
-          const all = batchAdvantages(scored.flatMap(({rewards}) => Array.from(rewards)));
-          let at = 0;
-          const advantages = scored.map(({rewards}) => all.subarray(at, (at += rewards.length)));
+          // advantages; all samples of a prompt are in one batch
+          const advantages = scored.map(({rewards, trajectories}) =>
+            groupAdvantages(
+              rewards,
+              trajectories.prompts.map(({id}) => id),
+            ),
+          );
           // one update on every noisy step, in microbatches
           const steps = stochasticTransitions(scored);
           const batches = chunks(steps, learner.microbatch).map((part) => gatherTransitions(scored, part, advantages));
