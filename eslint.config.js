@@ -4,7 +4,7 @@ import jsdoc from 'eslint-plugin-jsdoc';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  {ignores: ['dist/**', 'dist-*/**', 'coverage/**', 'docs/**', 'runs/**', 'node_modules/**', 'assets/**']},
+  {ignores: ['.rlft/**', 'dist/**', 'dist-*/**', 'coverage/**', 'docs/**', 'runs/**', 'node_modules/**', 'assets/**']},
   js.configs.recommended,
   {
     files: ['**/*.ts'],

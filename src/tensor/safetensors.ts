@@ -156,8 +156,9 @@ function parseEntry(name: string, value: unknown, where: string): TensorEntry {
  */
 export function decodeTensor(name: string, entry: TensorEntry, bytes: Uint8Array, where: string): NdArray {
   const {type, shape} = entry;
-  // A copy: the bytes may lie at any offset of a larger buffer, and typed arrays want their own alignment.
-  const own = bytes.slice().buffer;
+  // A copy: the bytes may lie at any offset of a larger buffer, and typed arrays want their own alignment. Not `slice`: that of
+  // a Buffer copies nothing.
+  const own = new Uint8Array(bytes).buffer;
   switch (type) {
     case 'F32':
       return ndarray('float32', shape, new Float32Array(own));

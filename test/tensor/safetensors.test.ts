@@ -42,7 +42,7 @@ const fromPython = Buffer.from(
 );
 
 describe('tensor/safetensors', () => {
-  it('reads a file that the Python library wrote', () => {
+  it('reads a file that the Python library wrote, from a Buffer whose memory is shared', () => {
     const {params, metadata} = decodeSafetensors(fromPython, 'py');
     expect(metadata).to.deep.equal({z: '1'});
     expect(content(params)).to.deep.equal({
