@@ -1,0 +1,127 @@
+/** The closed forms of the Gaussian toy, in float64 and apart from its code, and short training runs in it. */
+import {lastValueFrom, take} from 'rxjs';
+import {ddpo} from '../../algorithms/ddpo.js';
+import {gaussianToy, gaussianToyDeviation, gaussianToyMeans} from '../../environments/gaussianToy.js';
+import type {Device} from '../../src/engine/device.js';
+import {openOrtDevice} from '../../src/engine/ortDevice.js';
+import {createLearner} from '../../src/learn/learner.js';
+import {samplerTables, type SamplerName, type SamplerTables} from '../../src/numeric/samplers/named.js';
+import type {Transition} from '../../src/numeric/samplers/sampler.js';
+import type {Reward} from '../../src/reward.js';
+import {createGenerator} from '../../src/rollout/generate.js';
+import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
+import type {NdArray} from '../../src/tensor/ndarray.js';
+import {train} from '../../src/train.js';
+
+/** Means of the base, one a prompt. */
+export const baseMeans = Object.values(gaussianToyMeans);
+
+/** What a table generates from N(0, 1) under the exact policy for N(mu, s²): a normal distribution. */
+export interface Generated {
+  readonly mean: number;
+  readonly variance: number;
+  /** ∂mean/∂mu through the noisy steps alone: what a policy gradient sees. */
+  readonly noisySlope: number;
+  /** Mean over the noisy steps of ∂²KL/∂mu², KL being that of one step. */
+  readonly klCurvature: number;
+  /** (∂x̂0/∂mu)² at the last step. */
+  readonly lastCurvature: number;
+  readonly noisySteps: number;
+}
+
+/** Follows mean and variance through the table; every step is affine in x and in mu. */
+export function generated(table: readonly Transition[], mu: number, s = gaussianToyDeviation): Generated {
+  const state = {mean: 0, variance: 1, noisySlope: 0, kl: 0, lastCurvature: 0, noisySteps: 0};
+  for (const {time: t, scale, a, b, std} of table) {
+    const gain = ((1 - t) * s * s) / ((1 - t) ** 2 * s * s + t * t);
+    const g = 1 - (1 - t) * gain;
+    const pass = a + b * gain * scale;
+    state.mean = pass * state.mean + b * g * mu;
+    state.variance = pass ** 2 * state.variance + std ** 2;
+    state.noisySlope = pass * state.noisySlope + (std > 0 ? b * g : 0);
+    if (std > 0) {
+      state.noisySteps++;
+      state.kl += ((b * g) / std) ** 2;
+    }
+    state.lastCurvature = g ** 2;
+  }
+  const {kl, ...rest} = state;
+  return {...rest, klCurvature: kl / rest.noisySteps};
+}
+
+/** The root of a falling function, by bisection. */
+export function rootOf(falling: (x: number) => number, low: number, high: number): number {
+  let [a, b] = [low, high];
+  for (let i = 0; i < 60; i++) {
+    const middle = (a + b) / 2;
+    if (falling(middle) > 0) a = middle;
+    else b = middle;
+  }
+  return (a + b) / 2;
+}
+
+/** A reward of the grey level alone. */
+export const greyReward = (name: string, of: (level: number, row: number) => number): Reward => ({
+  name,
+  unit: '1',
+  score: async (videos) => Float32Array.from({length: videos.shape[0]}, (_, i) => of(videos.data[i * 3], i)),
+});
+
+/** One run. */
+export interface ToyRun {
+  readonly device: Device;
+  readonly sampler: SamplerName;
+  readonly steps: number;
+  readonly noiseLevel: number;
+  readonly reward: Reward;
+  readonly iterations: number;
+  /** Options of DDPO that differ from the test's own. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly seed?: number;
+  readonly samples?: number;
+}
+
+/** A device of one thread, which is most for graphs this small. */
+export const openTestDevice = (): Promise<Device> => openOrtDevice('cpu', {provider: 'cpu', threads: 1}, {});
+
+/** Trains with DDPO and gives the trained mean of every prompt (averaged over the last updates), and the last metrics. */
+export async function trainToy(
+  run: ToyRun,
+): Promise<{means: number[]; metrics: Readonly<Record<string, number>>; tables: SamplerTables}> {
+  const {device, reward, iterations, seed = 5, samples = 32} = run;
+  const environment = gaussianToy();
+  const params = environment.initialise(0);
+  const layout = packPolicyFor(environment, params);
+  const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
+  const settings = {learningRate: 0.02, adamBeta2: 0.99, emaDecay: 0.95, advantageClip: 100, sharedStart: false, bufferSize: 256};
+  const algorithm = ddpo.configure(ddpo.options.parse({...settings, ...run.options}));
+  const parts = {environment, device, layout, loss: algorithm.loss, scalars: algorithm.scalars, optimizer: algorithm.optimizer};
+  const learner = await createLearner({...parts, density: tables.density, guidanceScale: 1, microbatch: 4096, reference: params});
+  const generate = createGenerator(environment, device, layout, tables.density, 1);
+  const pool = environment.prompts('train', 4);
+  try {
+    const last = await lastValueFrom(
+      train(
+        {
+          environment,
+          algorithm,
+          reward,
+          learner,
+          generate,
+          tables,
+          seed,
+          pool,
+          promptsPerIteration: pool.length,
+          samplesPerPrompt: samples,
+          promptsPerBatch: pool.length,
+          parityBound: 1e-4,
+        },
+        {iteration: 0, memory: algorithm.initialMemory, metrics: {}},
+      ).pipe(take(iterations)),
+    );
+    const {mean} = (await learner.averagedParams()) as {mean: NdArray<'float32'>};
+    return {means: [...mean.data], metrics: last.metrics, tables};
+  } finally {
+    await learner.close();
+  }
+}
