@@ -46,10 +46,11 @@ import {
 const options = z.strictObject({
   ...optimizerOptions,
   ...policyGradientOptions,
+  learningRate: optimizerOptions.learningRate.default(5e-4).describe('Step size of AdamW; > 0.'),
   windowSize: z
     .int()
     .min(0)
-    .default(0)
+    .default(2)
     .describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last; ≥ 0.'),
   sharedStart: z
     .boolean()
@@ -70,7 +71,7 @@ const options = z.strictObject({
   anchorCoefficient: z
     .number()
     .min(0)
-    .default(0)
+    .default(1)
     .describe(
       'Weight of mean (x̂0 − x̂0 of the starting policy)² at the last step, which has no noise and which no reward reaches; ≥ 0.',
     ),
@@ -184,7 +185,15 @@ export const ddpo: Algorithm<typeof options.shape> = {
   name: 'ddpo',
   summary: 'clipped policy gradient over denoising steps, with per-prompt statistics (Black et al. 2024)',
   options,
-  defaults: {promptsPerIteration: 8, samplesPerPrompt: 8, samplingSteps: 8, sampler: 'flowSde', noiseLevel: 0.7, minutes: 5},
+  defaults: {
+    promptsPerIteration: 8,
+    samplesPerPrompt: 8,
+    samplingSteps: 8,
+    sampler: 'flowSde',
+    noiseLevel: 0.7,
+    minutes: 2,
+    evaluation: {prompts: 128, steps: 16, every: 0},
+  },
   idle: (config) =>
     Number(config['innerEpochs']) * Number(config['minibatches']) === 1
       ? [{key: 'clipRange', reason: 'with one update an iteration every ratio is 1; raise innerEpochs or minibatches'}]
