@@ -10,7 +10,12 @@ import {leaves, unflatten, type Branch, type Params} from './tree.js';
 /** Where each parameter lies in the vector. */
 export interface Packing {
   readonly size: number;
-  readonly entries: readonly {readonly path: string; readonly shape: readonly number[]; readonly offset: number; readonly size: number}[];
+  readonly entries: readonly {
+    readonly path: string;
+    readonly shape: readonly number[];
+    readonly offset: number;
+    readonly size: number;
+  }[];
 }
 
 /** The packing of some of a tree's leaves, in the tree's order. */
@@ -38,7 +43,9 @@ export function pack(tree: Params, layout: Packing): NdArray<'float32'> {
   for (const {path, shape, offset} of layout.entries) {
     const leaf = byPath.get(path);
     if (!leaf || leaf.dtype !== 'float32' || leaf.shape.join() !== shape.join()) {
-      throw new ShapeError(`pack: wanted "${path}" as float32 [${shape.join(', ')}]; got ${leaf ? `${leaf.dtype} [${leaf.shape.join(', ')}]` : 'nothing'}.`);
+      throw new ShapeError(
+        `pack: wanted "${path}" as float32 [${shape.join(', ')}]; got ${leaf ? `${leaf.dtype} [${leaf.shape.join(', ')}]` : 'nothing'}.`,
+      );
     }
     data.set(leaf.data, offset);
   }
@@ -47,10 +54,17 @@ export function pack(tree: Params, layout: Packing): NdArray<'float32'> {
 
 /** The other way, on arrays. */
 export const unpackArray = (vector: NdArray<'float32'>, layout: Packing): Params =>
-  unflatten(layout.entries.map(({path, shape, offset, size}) => [path, ndarray('float32', shape, vector.data.slice(offset, offset + size))] as const));
+  unflatten(
+    layout.entries.map(
+      ({path, shape, offset, size}) => [path, ndarray('float32', shape, vector.data.slice(offset, offset + size))] as const,
+    ),
+  );
 
 /** The other way, on tensors: one split; differentiable, its gradient being one concatenation. */
 export function unpack(vector: tf.Tensor, layout: Packing): Branch<tf.Tensor> {
-  const parts = tf.split(vector as tf.Tensor1D, layout.entries.map((e) => e.size));
-  return unflatten(layout.entries.map(({path, shape}, i) => [path, tf.reshape(parts[i]!, [...shape])] as const));
+  const parts = tf.split(
+    vector,
+    layout.entries.map((e) => e.size),
+  );
+  return unflatten(layout.entries.map(({path, shape}, i) => [path, tf.reshape(parts[i], [...shape])] as const));
 }
