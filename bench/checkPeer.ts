@@ -17,7 +17,7 @@ import {leaves, unflatten, type Params} from '../src/tensor/tree.js';
 import {denoisePeer, encodePeer, initialisePeer, peerLoss, presets} from './peerNetwork.js';
 
 const preset = process.argv[2] ?? 'nano';
-const config = presets[preset]!;
+const config = presets[preset];
 const folder = mkdtempSync(join(tmpdir(), 'rlft-peer-'));
 try {
   const script = join(import.meta.dirname, 'peerExport.py');
@@ -57,12 +57,12 @@ try {
     const given = inputs['batch'] as Record<string, tf.Tensor>;
     const vector = inputs['vector'] as tf.Tensor;
     const {value, grad} = tf.valueAndGrad((p: tf.Tensor) => peerLoss(config, unpack(p, layout), given))(vector);
-    const text = encodePeer(config, unpack(vector, layout), given['tokens']!);
+    const text = encodePeer(config, unpack(vector, layout), given['tokens']);
     return {
       loss: value,
       grad,
       states: text.states,
-      predicted: denoisePeer(config, unpack(vector, layout), given['noise']!, given['time']!, text),
+      predicted: denoisePeer(config, unpack(vector, layout), given['noise'], given['time'], text),
     };
   });
   const {outputs} = await check({vector: pack(params, layout), batch});
@@ -79,7 +79,7 @@ try {
   for (const [name, mine] of Object.entries(compared)) {
     const theirs = read(name).data;
     const largest = theirs.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-12);
-    const difference = theirs.reduce((m, x, i) => Math.max(m, Math.abs(x - mine.data[i]!)), 0) / largest;
+    const difference = theirs.reduce((m, x, i) => Math.max(m, Math.abs(x - mine.data[i])), 0) / largest;
     worst = Math.max(worst, difference);
     if (difference > 1e-4 || !name.startsWith('gradient.'))
       console.log(`${difference > 1e-4 ? 'DIFFERS' : 'agrees'}  ${difference.toExponential(1)}  ${name}`);

@@ -44,16 +44,16 @@ export function emit(
   const value = (seconds: number): number => rounded(clips === undefined ? seconds : clips / seconds);
   const line = {
     name: `${name}/rlft`,
-    value: value(wall[0]!),
+    value: value(wall[0]),
     unit: clips === undefined ? unit : 'clips/s',
     n: times.length,
-    min: rounded(wall[0]!),
-    median: rounded((wall[Math.floor((wall.length - 1) / 2)]! + wall[Math.floor(wall.length / 2)]!) / 2),
+    min: rounded(wall[0]),
+    median: rounded((wall[Math.floor((wall.length - 1) / 2)] + wall[Math.floor(wall.length / 2)]) / 2),
     cpu: rounded(cpu),
     ...(THREADS === 1 && {value_cpu: value(cpu)}),
-    load1: rounded(loadavg()[0]!, 2),
+    load1: rounded(loadavg()[0], 2),
     ...(operations !== undefined && {
-      gflops: rounded(operations / wall[0]! / 1e9, 1),
+      gflops: rounded(operations / wall[0] / 1e9, 1),
       gflops_cpu: rounded(operations / cpu / 1e9, 1),
     }),
     rss_mb: Math.round(process.resourceUsage().maxRSS / 1024),

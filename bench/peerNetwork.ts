@@ -100,7 +100,7 @@ function attend(
     tf.split(weight(branch(params, 'qkv'), 'bias'), 3),
   ];
   const [q, k, v] = weights.map((w, i) => {
-    const y = linear({weight: w, bias: biases[i]!}, x);
+    const y = linear({weight: w, bias: biases[i]}, x);
     return tf.transpose(tf.reshape(y, [batch, n, c.heads, d / c.heads]), [0, 2, 1, 3]);
   }) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const out = attention(rotate(q), rotate(k), v, 1 / Math.sqrt(d / c.heads), keyBias);
@@ -150,7 +150,7 @@ export function denoisePeer(
   text: {states: tf.Tensor; keyBias: tf.Tensor},
 ): tf.Tensor {
   const d = c.width;
-  const batch = latent.shape[0]!;
+  const batch = latent.shape[0];
   const grid = gridOf(c);
   const tokens = tokensOf(c);
   const angles = [
@@ -191,8 +191,8 @@ const MINIMUM_TIME = 0.15;
 /** The peer's pre-training loss of a batch `{clean, noise, time, tokens, drop}`. */
 export function peerLoss(c: PeerConfig, params: Branch<tf.Tensor>, batch: Readonly<Record<string, tf.Tensor>>): tf.Scalar {
   const {clean, noise, time, tokens, drop} = batch as Required<typeof batch>;
-  const t = tf.reshape(time!, [-1, 1, 1]);
-  const latent = tf.add(clean!, tf.mul(tf.sub(noise!, clean!), t));
-  const out = denoisePeer(c, params, latent, time!, encodePeer(c, params, tokens!, drop!));
-  return tf.mean(tf.square(tf.div(tf.sub(out, clean!), tf.maximum(t, MINIMUM_TIME))));
+  const t = tf.reshape(time, [-1, 1, 1]);
+  const latent = tf.add(clean, tf.mul(tf.sub(noise, clean), t));
+  const out = denoisePeer(c, params, latent, time, encodePeer(c, params, tokens, drop));
+  return tf.mean(tf.square(tf.div(tf.sub(out, clean), tf.maximum(t, MINIMUM_TIME))));
 }

@@ -1,5 +1,5 @@
 /** Sampling 32 clips × 10 flow-SDE steps of the peer's network, with log-probabilities and the trajectory kept. */
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import type {Resident} from '../src/engine/device.js';
 import {openOrtDevice} from '../src/engine/ortDevice.js';
 import {step} from '../src/numeric/transition.js';
@@ -27,8 +27,8 @@ const STEPS = 10;
 function flowSchedule(noiseLevel = 0.7, shift = 3): {a: number; b: number; std: number; time: number}[] {
   const s = Array.from({length: STEPS + 1}, (_, i) => (shift * (1 - i / STEPS)) / (1 + (shift - 1) * (1 - i / STEPS)));
   return s.slice(0, -1).map((time, i) => {
-    const d = s[i + 1]! - time;
-    const variance = (noiseLevel ** 2 * time) / (1 - (time === 1 ? s[1]! : time));
+    const d = s[i + 1] - time;
+    const variance = (noiseLevel ** 2 * time) / (1 - (time === 1 ? s[1] : time));
     const velocity = (1 + (variance * (1 - time)) / (2 * time)) * d;
     return {a: 1 + (variance * d) / (2 * time) + velocity / time, b: -velocity / time, std: Math.sqrt(variance * -d), time};
   });
@@ -38,7 +38,7 @@ const column = (n: number, value: number): NdArray<'float32'> => float32(new Flo
 
 /** @param micro clips of one call. */
 export async function benchRollout(preset: string, micro = Number(process.env['BENCH_MICRO'] ?? 8)): Promise<void> {
-  const config = presets[preset]!;
+  const config = presets[preset];
   const device = await openOrtDevice('cpu', {provider: 'cpu', threads: THREADS}, {});
   const params = initialisePeer(config, 0);
   const [trained, frozen] = [packing(params, (path) => !isText(path)), packing(params, isText)];
@@ -49,17 +49,17 @@ export async function benchRollout(preset: string, micro = Number(process.env['B
 
   const encode = device.jit('bench/encode', (inputs) => {
     const {frozen: vector, tokens} = inputs as Record<string, tf.Tensor>;
-    return {...encodePeer(config, unpack(vector!, frozen), tokens!)};
+    return {...encodePeer(config, unpack(vector, frozen), tokens)};
   });
   const act = device.jit('bench/act', (inputs) => {
     const {trained: vector, latent, time, a, b, std, noise, states, keyBias} = inputs as Record<string, tf.Tensor>;
-    const x0 = denoisePeer(config, unpack(vector!, trained), latent!, time!, {states: states!, keyBias: keyBias!});
-    return {...step({latent: latent!, x0, a: a!, b: b!, std: std!, noise: noise!})};
+    const x0 = denoisePeer(config, unpack(vector, trained), latent, time, {states: states, keyBias: keyBias});
+    return {...step({latent: latent, x0, a: a, b: b, std: std, noise: noise})};
   });
 
   const tokens = randomCaptions(PROMPTS, config.text);
   const shape = [tokensOf(config), PATCH_SIZE];
-  const size = shape[0]! * PATCH_SIZE;
+  const size = shape[0] * PATCH_SIZE;
   const table = flowSchedule();
   const prompt = Array.from({length: CLIPS}, (_, i) => Math.floor((i * PROMPTS) / CLIPS));
   let iteration = 0;
@@ -86,7 +86,7 @@ export async function benchRollout(preset: string, micro = Number(process.env['B
         const coefficients = Object.fromEntries(Object.entries(row).map(([name, value]) => [name, column(micro, value)]));
         const {outputs} = await act({
           trained: policy.trained,
-          latent: latents[k]!,
+          latent: latents[k],
           noise: draw(first, k + 1),
           ...shown,
           ...coefficients,

@@ -12,7 +12,7 @@ const all = ['nano', 'mini'].flatMap((preset) => Object.keys(kinds).map((kind) =
 const names = process.argv.slice(2);
 for (const name of names.length > 0 ? names : all) {
   const [kind, preset] = name.split('/');
-  const bench = kinds[kind!];
+  const bench = kinds[kind];
   if (!bench || !preset || !(preset in presets)) {
     console.error(`bench: wanted ${Object.keys(kinds).join(' or ')}/${Object.keys(presets).join(', ')}; got "${name}".`);
     process.exit(2);

@@ -24,14 +24,14 @@ export function randomCaptions(n: number, length: number): NdArray<'int32'> {
   const shortest = Math.max(2, Math.floor(length / 2));
   const lengths = integers({seed: 0, purpose: 'lengths'}, n, length - shortest + 1);
   return int32(
-    words.map((word, i) => (i % length < shortest + lengths[Math.floor(i / length)]! ? word + 1 : 0)),
+    words.map((word, i) => (i % length < shortest + lengths[Math.floor(i / length)] ? word + 1 : 0)),
     [n, length],
   );
 }
 
 /** @param micro clips of one backward pass; the gradient is accumulated over the batch. */
 export async function benchTrain(preset: string, micro = Number(process.env['BENCH_MICRO'] ?? 8)): Promise<void> {
-  const config = presets[preset]!;
+  const config = presets[preset];
   const device = await openOrtDevice('cpu', {provider: 'cpu', threads: THREADS}, {});
   const params = initialisePeer(config, 0);
   const layout = packing(params);
@@ -61,15 +61,15 @@ export async function benchTrain(preset: string, micro = Number(process.env['BEN
     const {correction1, correction2} = inputs as Record<string, tf.Tensor>;
     const {gradients, norm} = clipByGlobalNorm([inputs['gradient'] as tf.Tensor], tf.scalar(1));
     const next = adamw(
-      vector!,
-      gradients[0]!,
-      {first: first!, second: second!},
-      {learningRate: tf.scalar(1e-3), correction1: correction1!, correction2: correction2!},
+      vector,
+      gradients[0],
+      {first: first, second: second},
+      {learningRate: tf.scalar(1e-3), correction1: correction1, correction2: correction2},
       ADAM,
     );
     const state = {
       params: next.params,
-      average: ema(average!, next.params, tf.scalar(0.998)),
+      average: ema(average, next.params, tf.scalar(0.998)),
       first: next.state.first,
       second: next.state.second,
     };
@@ -77,7 +77,7 @@ export async function benchTrain(preset: string, micro = Number(process.env['BEN
   });
 
   const shape = [tokensOf(config), PATCH_SIZE];
-  const clipSize = shape[0]! * PATCH_SIZE;
+  const clipSize = shape[0] * PATCH_SIZE;
   const pool = ndarray('float32', [POOL, ...shape], normals({seed: 0, purpose: 'pool'}, new Float32Array(POOL * clipSize)));
   const captions = randomCaptions(POOL, config.text);
   let step = 0;
@@ -95,7 +95,7 @@ export async function benchTrain(preset: string, micro = Number(process.env['BEN
       const batch = Object.fromEntries(
         Object.entries(whole).map(([name, array]) => [name, rows<'float32' | 'int32'>(array, first, first + micro)]),
       ) as Params;
-      await accumulate({params: state['params']!, gradient, batch}, {into: {gradient}});
+      await accumulate({params: state['params'], gradient, batch}, {into: {gradient}});
     }
     const {correction1, correction2} = adamCorrections(++step, ADAM);
     await apply(

@@ -173,7 +173,7 @@ export function factsOf(text: string): Facts {
     throw new ConfigError(`prompt '${text}': wanted ${wanted}; got ${got}; write it like 'a red car moving left on the grass'.`);
   };
   const object = (): ObjectFacts => {
-    accept({article: ['a', 'an']}) ?? fail(`'a'`);
+    if (accept({article: ['a', 'an']}) === null) fail(`'a'`);
     const color = accept(colorTable);
     const noun = accept(nounTable) ?? fail('a noun');
     return {noun, color, motion: accept(motionPhrases)};

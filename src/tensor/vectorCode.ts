@@ -36,11 +36,15 @@ const shift =
 
 /** A 32-bit integer constant. */
 export const i32 = (n: number): Code => [0x41, ...signedLeb(n | 0)];
+/** The value of a local variable. */
 export const get = (local: number): Code => [0x20, ...leb(local)];
+/** Gives a local variable a value. */
 export const set = (local: number, value: Code): Code => [...value, 0x21, ...leb(local)];
+/** Sum of two 32-bit integers. */
 export const addI32 = (a: Code, b: Code): Code => [...a, ...b, 0x6a];
 /** A do-while loop: `body`, and again while `condition` is not 0. */
 export const loop = (body: Code, condition: Code): Code => [0x03, 0x40, ...body, ...condition, 0x0d, 0x00, 0x0b];
+/** 1 if one unsigned 32-bit integer is less than another. */
 export const lessThan = (a: Code, b: Code): Code => [...a, ...b, 0x49];
 
 const constant = (bytes: ArrayBuffer): Code => [...vector(0x0c), ...new Uint8Array(bytes)];
@@ -53,16 +57,21 @@ export const i64 = (high: number, low: number): Code => i32s(low, high, low, hig
 /** The 32-bit integer on the stack in all four lanes. */
 export const splat = unary(0x11);
 
+/** Bitwise operations on all 128 bits. */
 export const [and, or, xor] = [binary(0x4e), binary(0x50), binary(0x51)];
 /** Bits of `a` where `mask` is set, of `b` elsewhere. */
 export const select = (a: Code, b: Code, mask: Code): Code => [...a, ...b, ...mask, ...vector(0x52)];
+/** Arithmetic of four 32-bit lanes, modulo 2³². */
 export const [addI32s, subI32s, mulI32s] = [binary(0xae), binary(0xb1), binary(0xb5)];
 /** 64-bit products of the two lower or the two upper unsigned lanes. */
 export const [productsLow, productsHigh] = [binary(0xde), binary(0xdf)];
 /** The two lower or the two upper unsigned lanes as 64-bit integers. */
 export const [wideLow, wideHigh] = [unary(0xc9), unary(0xca)];
+/** Shifts of both 64-bit lanes; the last one keeps the sign. */
 export const [shiftLeft64, shiftRight64, shiftRightSigned64] = [shift(0xcb), shift(0xcd), shift(0xcc)];
+/** Arithmetic of both doubles. */
 export const [sqrt, add, sub, mul, div] = [unary(0xef), binary(0xf0), binary(0xf1), binary(0xf2), binary(0xf3)];
+/** All bits of a lane set where the double of `a` is greater than that of `b`. */
 export const greater = binary(0x4a);
 /** Doubles of the two lower lanes. */
 export const [fromSigned, fromUnsigned] = [unary(0xfe), unary(0xff)];

@@ -9,7 +9,7 @@ import {depthwiseConvolution} from '../../src/models/depthwiseConvolution.js';
 import {attention, gelu, geluFeedForward, modulatedNorm} from '../../src/models/layers.js';
 import {float32, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
 import {normals} from '../../src/tensor/random.js';
-import {leaves, type Branch, type Params} from '../../src/tensor/tree.js';
+import {leaves} from '../../src/tensor/tree.js';
 import {runEagerly} from '../support/eager.js';
 
 const draw = (purpose: string, ...shape: number[]): NdArray<'float32'> =>
@@ -35,13 +35,14 @@ describe('compiled layers', () => {
       const {value, grads} = tf.valueAndGrads((...xs: tf.Tensor[]) =>
         tf.sum(tf.mul(layer({...x, ...Object.fromEntries(free.map((n, i) => [n, xs[i]]))}), x.w)),
       )(free.map((n) => x[n]));
-      return {y: layer(x), loss: value, ...Object.fromEntries(free.map((n, i) => [`d${n}`, grads[i]]))} as Branch<tf.Tensor>;
+      return {y: layer(x), loss: value, ...Object.fromEntries(free.map((n, i) => [`d${n}`, grads[i]]))};
     };
-    const {outputs} = await device.jit(name, fn)(inputs as Params);
-    for (const [path, wanted] of leaves<NdArray>(runEagerly(fn, inputs as Params))) {
+    const {outputs} = await device.jit(name, fn)(inputs);
+    for (const [path, wanted] of leaves<NdArray>(runEagerly(fn, inputs))) {
       const found = outputs[path] as NdArray;
-      const largest = wanted.data.reduce((m: number, v: number) => Math.max(m, Math.abs(v)), 1e-12);
-      const difference = wanted.data.reduce((m: number, v: number, i: number) => Math.max(m, Math.abs(v - found.data[i])), 0);
+      const values = Array.from(wanted.data);
+      const largest = values.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-12);
+      const difference = values.reduce((m, v, i) => Math.max(m, Math.abs(v - found.data[i])), 0);
       expect(difference / largest, `${name}: ${path}`).to.be.below(1e-5);
     }
   }

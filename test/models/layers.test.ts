@@ -34,7 +34,7 @@ function agree(fast: F, plain: F, inputs: tf.Tensor[]): void {
 
 const softmaxOfLogits = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, scale: number, bias?: tf.Tensor): tf.Tensor => {
   const logits = tf.mul(tf.matMul(q, k, false, true), scale);
-  const shifted = bias ? tf.add(logits, tf.reshape(bias, [bias.shape[0]!, 1, 1, bias.shape[1]!])) : logits;
+  const shifted = bias ? tf.add(logits, tf.reshape(bias, [bias.shape[0], 1, 1, bias.shape[1]!])) : logits;
   return tf.matMul(tf.softmax(shifted), v);
 };
 
