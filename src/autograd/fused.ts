@@ -11,7 +11,7 @@ import type {Gradient} from './gradient.js';
 export const LAYER_NORM = 'RlftLayerNorm';
 /** Rotary embedding. */
 export const ROTARY = 'RlftRotary';
-/** GELU, where no gradient is wanted. */
+/** GELU of a sum with a bias, where no gradient is wanted. */
 export const GELU = 'RlftGelu';
 
 const has = (kernel: string): boolean => tf.getKernel(kernel, tf.getBackend()) !== undefined;
@@ -41,9 +41,9 @@ export function layerNormParts(x: tf.Tensor, epsilon = 1e-5): {y: tf.Tensor; inv
   return {y: tf.mul(centred, inverseDeviation), inverseDeviation};
 }
 
-/** x·Φ(x), with Φ the normal distribution function, as one operator if there is one and no gradient is being recorded. */
-export function geluWithoutGradient(x: tf.Tensor): tf.Tensor | undefined {
-  return has(GELU) && !tf.engine().isTapeOn() ? run(GELU, {x}, {})[0] : undefined;
+/** GELU of x + bias as one operator, x·Φ(x) with Φ the normal distribution function, if there is one and no gradient is recorded. */
+export function geluWithoutGradient(x: tf.Tensor, bias: tf.Tensor): tf.Tensor | undefined {
+  return has(GELU) && !tf.engine().isTapeOn() ? run(GELU, {x, bias}, {})[0] : undefined;
 }
 
 /**

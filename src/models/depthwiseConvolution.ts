@@ -5,27 +5,7 @@
  * frames laid side by side then make the whole convolution, and both of its gradients, one stacked matrix product.
  */
 import * as tf from '@tensorflow/tfjs-core';
-
-/**
- * `bands[tap][from][to]` = 1 where output position `to` reads input position `from` through kernel tap `tap`.
- *
- * @param rows, columns of the grid; `radius` 1 means 3 taps along an axis.
- */
-function spatialBands(rows: number, columns: number): number[][] {
-  const n = rows * columns;
-  return Array.from({length: 9}, (_, tap) => {
-    const [dy, dx] = [Math.floor(tap / 3) - 1, (tap % 3) - 1];
-    const band = new Array<number>(n * n).fill(0);
-    for (let y = 0; y < rows; y++) {
-      for (let x = 0; x < columns; x++) {
-        const [fromY, fromX] = [y + dy, x + dx];
-        if (fromY < 0 || fromX < 0 || fromY >= rows || fromX >= columns) continue;
-        band[(fromY * columns + fromX) * n + y * columns + x] = 1;
-      }
-    }
-    return band;
-  });
-}
+import {spatialBands} from './bands.js';
 
 /**
  * Convolves every channel with its own kernel.
@@ -48,7 +28,7 @@ export function depthwiseConvolution(kernel: tf.Tensor, x: tf.Tensor, grid: read
   const used = frames === 1 ? tf.slice(kernel, [0, 9], [channels, 9]) : kernel;
   /** `[C, span·plane, plane]`: rows are what is read, tap by tap, columns what is written. */
   const banded = (taps: tf.Tensor): tf.Tensor =>
-    tf.reshape(tf.matMul(tf.reshape(taps, [span * channels, 9]) as tf.Tensor2D, bands()), [channels, span * plane, plane]);
+    tf.reshape(tf.matMul(tf.reshape<tf.Rank.R2>(taps, [span * channels, 9]), bands()), [channels, span * plane, plane]);
   const lines = (y: tf.Tensor): tf.Tensor => tf.reshape(tf.transpose(y, [2, 0, 1]), [channels, batch * frames, plane]);
   /** `[B, T·plane, C]` → `[C, B·T, span·plane]`. */
   const windows = (y: tf.Tensor): tf.Tensor => {

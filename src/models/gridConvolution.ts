@@ -7,39 +7,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type {Branch} from '../tensor/tree.js';
+import {spatialBands, temporalBands} from './bands.js';
 import {weight} from './layers.js';
-
-/**
- * `bands[tap][from][to]` = 1 where output position `to` reads input position `from` through kernel tap `tap`.
- *
- * @param rows, columns of the grid; `radius` 1 means 3 taps along an axis.
- */
-function spatialBands(rows: number, columns: number): number[][] {
-  const n = rows * columns;
-  return Array.from({length: 9}, (_, tap) => {
-    const [dy, dx] = [Math.floor(tap / 3) - 1, (tap % 3) - 1];
-    const band = new Array<number>(n * n).fill(0);
-    for (let y = 0; y < rows; y++) {
-      for (let x = 0; x < columns; x++) {
-        const [fromY, fromX] = [y + dy, x + dx];
-        if (fromY < 0 || fromX < 0 || fromY >= rows || fromX >= columns) continue;
-        band[(fromY * columns + fromX) * n + y * columns + x] = 1;
-      }
-    }
-    return band;
-  });
-}
-
-function temporalBands(frames: number): number[][] {
-  return Array.from({length: 3}, (_, tap) => {
-    const band = new Array<number>(frames * frames).fill(0);
-    for (let t = 0; t < frames; t++) {
-      const from = t + tap - 1;
-      if (from >= 0 && from < frames) band[t * frames + from] = 1;
-    }
-    return band;
-  });
-}
 
 /**
  * Convolves tokens on their grid.
@@ -49,21 +18,22 @@ function temporalBands(frames: number): number[][] {
  * @param grid `[T, Y, X]`.
  */
 export function gridConvolution(params: Branch<tf.Tensor>, x: tf.Tensor, grid: readonly [number, number, number]): tf.Tensor {
-  const [t, rows, columns] = grid;
+  const [frames, rows, columns] = grid;
   const plane = rows * columns;
   const [batch, , channels] = x.shape as [number, number, number];
-  const space = tf.reshape(tf.matMul(weight(params, 'space') as tf.Tensor2D, tf.tensor2d(spatialBands(rows, columns))), [
-    channels,
-    plane,
-    plane,
-  ]);
-  const time = tf.reshape(tf.matMul(weight(params, 'time') as tf.Tensor2D, tf.tensor2d(temporalBands(t))), [channels, t, t]);
-  // [C, T, B, plane]: each channel's images are the rows of one product.
-  const planes = tf.transpose(tf.reshape(x, [batch, t, plane, channels]), [3, 1, 0, 2]);
+  const banded = (kernel: tf.Tensor, bands: number[][], n: number): tf.Tensor =>
+    tf.reshape(tf.matMul(kernel as tf.Tensor2D, tf.tensor2d(bands)), [channels, n, n]);
+  const space = banded(weight(params, 'space'), spatialBands(rows, columns), plane);
+  const time = banded(weight(params, 'time'), temporalBands(frames), frames);
+  // To [C, T, B, plane] and back in two moves, of whole frames and of one axis: the runtime is faster at these than at one of both.
+  const framesFirst = tf.transpose(tf.reshape(x, [batch, frames, plane * channels]), [1, 0, 2]);
+  const planes = tf.transpose(tf.reshape(framesFirst, [frames * batch * plane, channels]), [1, 0]);
   const convolved = tf.add(
-    tf.matMul(tf.reshape(planes, [channels, t * batch, plane]), space),
+    tf.matMul(tf.reshape(planes, [channels, frames * batch, plane]), space),
     tf.reshape(weight(params, 'bias'), [channels, 1, 1]),
   );
-  const mixed = tf.matMul(time, tf.reshape(convolved, [channels, t, batch * plane]));
-  return tf.reshape(tf.transpose(tf.reshape(mixed, [channels, t, batch, plane]), [2, 1, 3, 0]), [batch, t * plane, channels]);
+  const mixed = tf.matMul(time, tf.reshape(convolved, [channels, frames, batch * plane]));
+  const back = tf.transpose(tf.reshape(mixed, [channels, frames * batch * plane]), [1, 0]);
+  const batchFirst = tf.transpose(tf.reshape(back, [frames, batch, plane * channels]), [1, 0, 2]);
+  return tf.reshape(batchFirst, [batch, frames * plane, channels]);
 }

@@ -17,6 +17,12 @@ export function branch(params: Branch<tf.Tensor>, name: string): Branch<tf.Tenso
   return node;
 }
 
+/** The last axis times a matrix: `x [..., in]`, `w [in, out]` → `[..., out]`. */
+function product(x: tf.Tensor, w: tf.Tensor): tf.Tensor {
+  const [inputs, outputs] = w.shape as [number, number];
+  return tf.reshape(tf.matMul(tf.reshape(x, [-1, inputs]), w as tf.Tensor2D), [...x.shape.slice(0, -1), outputs]);
+}
+
 /** Affine map of the last axis: `x [..., in]` → `[..., out]`. */
 export function linear(params: Branch<tf.Tensor>, x: tf.Tensor): tf.Tensor {
   const w = weight(params, 'weight');
@@ -33,11 +39,11 @@ export const silu = (x: tf.Tensor): tf.Tensor => tf.mul(x, tf.sigmoid(x));
  *
  * @source So et al. 2021, Primer, arXiv:2109.08668.
  */
-export const reluSquared = tf.customGrad(((x: tf.Tensor, save: tf.GradSaveFunc) => {
+export const reluSquared = tf.customGrad<tf.Tensor>(((x: tf.Tensor, save: tf.GradSaveFunc) => {
   const r = tf.relu(x);
   save([r]);
   return {value: tf.square(r), gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => tf.mul(tf.mul(dy, saved), 2)};
-}) as unknown as Parameters<typeof tf.customGrad>[0]) as (x: tf.Tensor) => tf.Tensor;
+}) as unknown as Parameters<typeof tf.customGrad>[0]);
 
 /** A custom gradient of several tensors, which tfjs' types do not spell. */
 type Differentiable = (...args: tf.Tensor[]) => tf.Tensor;
@@ -47,7 +53,7 @@ const withGradient = (
     save: (tensors: tf.Tensor[]) => void,
   ) => {value: tf.Tensor; gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor | tf.Tensor[]},
 ): Differentiable =>
-  tf.customGrad((...args: unknown[]) => f(args.slice(0, -1) as tf.Tensor[], args.at(-1) as tf.GradSaveFunc)) as Differentiable;
+  tf.customGrad<tf.Tensor>((...args: unknown[]) => f(args.slice(0, -1) as tf.Tensor[], args.at(-1) as tf.GradSaveFunc));
 
 /** `x [..., D]` with one more column. */
 const widened = (x: tf.Tensor, column: tf.Tensor): tf.Tensor => tf.concat([x, column], -1);
@@ -130,8 +136,7 @@ const scaledGelu = withGradient(([s], save) => {
 });
 
 /** x·Φ(x) with Φ the normal distribution function: the exact GELU. */
-export const gelu = (x: tf.Tensor): tf.Tensor =>
-  geluWithoutGradient(x) ?? tf.mul(scaledGelu(tf.mul(x, Math.SQRT1_2)), Math.SQRT1_2);
+export const gelu = (x: tf.Tensor): tf.Tensor => tf.mul(scaledGelu(tf.mul(x, Math.SQRT1_2)), Math.SQRT1_2);
 
 /**
  * Two affine maps with a GELU between them. Where gradients are recorded, its factors √½ go into the
@@ -142,7 +147,7 @@ export const gelu = (x: tf.Tensor): tf.Tensor =>
  */
 export function geluFeedForward(params: Branch<tf.Tensor>, x: tf.Tensor): tf.Tensor {
   const [inner, outer] = [branch(params, 'in'), branch(params, 'out')];
-  const quick = geluWithoutGradient(linear(inner, x));
+  const quick = geluWithoutGradient(product(x, weight(inner, 'weight')), weight(inner, 'bias'));
   if (quick) return linear(outer, quick);
   const half = (t: tf.Tensor): tf.Tensor => tf.mul(t, Math.SQRT1_2);
   const hidden = scaledGelu(linear({weight: half(weight(inner, 'weight')), bias: half(weight(inner, 'bias'))}, x));

@@ -15,7 +15,7 @@ export const fused: Lowerings = {
     );
     return [y, inverseStd];
   },
-  [GELU]: (graph, {x}) => [graph.op('Gelu', [x], {dtype: x.dtype, shape: x.shape}, {}, 'com.microsoft')],
+  [GELU]: (graph, {x, bias}) => [graph.op('BiasGelu', [x, bias], {dtype: x.dtype, shape: x.shape}, {}, 'com.microsoft')],
   [ROTARY]: (graph, {x, cos, sin}) => {
     const y = graph.op(
       'RotaryEmbedding',

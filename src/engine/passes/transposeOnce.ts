@@ -9,6 +9,8 @@ import {rewrite, type Program} from './rewrite.js';
 
 /** Below this many elements the transpose is not worth a node. */
 const LEAST_SIZE = 16384;
+/** In stacks of matrices smaller than this one panel is all there is, and nothing is transposed twice. */
+const LEAST_MATRIX = 4096;
 
 interface Product {
   readonly a: Value;
@@ -54,7 +56,8 @@ export const transposeOnce = (program: Program): Program =>
   rewrite(program, (graph, node, inputs) => {
     const product = transposedProduct(node, inputs);
     if (!product || Math.min(sizeOf(product.a.shape), sizeOf(product.b.shape)) < LEAST_SIZE) return undefined;
-    const {a, b, m, n, batch} = product;
+    const {a, b, m, n, k, batch} = product;
+    if (k * Math.min(m, n) < LEAST_MATRIX) return undefined;
     const dtype = a.dtype;
     if (sizeOf(a.shape) <= sizeOf(b.shape)) return [graph.op('MatMul', [turned(graph, a), b], {dtype, shape: [...batch, m, n]})];
     // (Bᵀ·A)ᵀ pays if the result is the smallest of the three.
