@@ -191,7 +191,7 @@ export const ddpo: Algorithm<typeof options.shape> = {
     samplingSteps: 8,
     sampler: 'flowSde',
     noiseLevel: 0.7,
-    minutes: 5,
+    minutes: 2,
     evaluation: {prompts: 128, steps: 16, every: 0},
   },
   idle: (config) =>
