@@ -1,0 +1,15 @@
+/** How plug-ins are checked: the lines of docs/adding-*.md, which test/docs/conformance.test.ts runs. */
+import {checkAlgorithm, checkEnvironment, checkReward} from '../../../src/conformance.js';
+import {fluentClips, gaussianToy} from '../../../src/index.js';
+import {flatColoursModule} from './flatColours.js';
+import {redness} from './redness.js';
+import {reinforce} from './reinforce.js';
+
+/** The checks, for a test that calls it. */
+export function checks(): void {
+  it('redness keeps the contract of rewards', () => checkReward(redness, fluentClips('nano')));
+
+  it('flatColours keeps the contract of environments', () => checkEnvironment(flatColoursModule));
+
+  it('reinforce keeps the contract of algorithms', () => checkAlgorithm(reinforce, gaussianToy()));
+}
