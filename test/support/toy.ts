@@ -93,7 +93,16 @@ export async function trainToy(
   const params = environment.initialise(0);
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
-  const settings = {learningRate: 0.02, adamBeta2: 0.99, emaDecay: 0.95, advantageClip: 100, sharedStart: false, bufferSize: 256};
+  const plain = {windowSize: 0, stepWeighting: 'none', anchorCoefficient: 0, klCoefficient: 0, timestepFraction: 1};
+  const settings = {
+    ...plain,
+    learningRate: 0.02,
+    adamBeta2: 0.99,
+    emaDecay: 0.95,
+    advantageClip: 100,
+    sharedStart: false,
+    bufferSize: 256,
+  };
   const algorithm = ddpo.configure(ddpo.options.parse({windowSize: 0, anchorCoefficient: 0, ...settings, ...run.options}));
   const parts = {environment, device, layout, loss: algorithm.loss, scalars: algorithm.scalars, optimizer: algorithm.optimizer};
   const learner = await createLearner({...parts, density: tables.density, guidanceScale: 1, microbatch: 4096, reference: params});
