@@ -98,7 +98,7 @@ const lossOf =
     const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
     const kl = tf.sum(klDivergence(mean, referenceMean, std));
     const noiseless = tf.sub(1, isNoisy(std));
-  const anchor = tf.sum(tf.mul(meanOfRows(tf.squaredDifference(x0, reference)), noiseless));
+    const anchor = tf.sum(tf.mul(meanOfRows(tf.squaredDifference(x0, reference)), noiseless));
     const loss = tf.addN([surrogate, tf.mul(kl, klCoefficient), tf.mul(anchor, anchorCoefficient)]);
     return {loss: loss as tf.Scalar, metrics: {...metrics, klReference: kl as tf.Scalar, anchor: anchor as tf.Scalar}};
   };

@@ -20,7 +20,9 @@ export const stochasticTransitions = (scored: readonly Scored[]): TransitionRef[
 
 /** The last step of every trajectory, which arrives at the video without noise: no density, so no reward reaches it. */
 export const lastTransitions = (scored: readonly Scored[]): TransitionRef[] =>
-  scored.flatMap(({trajectories}, batch) => trajectories.prompts.map((_, row) => ({batch, row, step: trajectories.table.length - 1})));
+  scored.flatMap(({trajectories}, batch) =>
+    trajectories.prompts.map((_, row) => ({batch, row, step: trajectories.table.length - 1})),
+  );
 
 /**
  * Gathers transitions `[n, …]`: `latent`, `next`, `text`, `time`, `scale`, `a`, `b`, `std`, `oldLogProb`, `advantage`, `weight`.
