@@ -103,7 +103,7 @@ export async function trainToy(
     sharedStart: false,
     bufferSize: 256,
   };
-  const algorithm = ddpo.configure(ddpo.options.parse({windowSize: 0, anchorCoefficient: 0, ...settings, ...run.options}));
+  const algorithm = ddpo.configure(ddpo.options.parse({...settings, ...run.options}));
   const parts = {environment, device, layout, loss: algorithm.loss, scalars: algorithm.scalars, optimizer: algorithm.optimizer};
   const learner = await createLearner({...parts, density: tables.density, guidanceScale: 1, microbatch: 4096, reference: params});
   const generate = createGenerator(environment, device, layout, tables.density, 1);
