@@ -31,12 +31,9 @@ function ungather(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: number,
   const ready = tf.transpose(dy, [...range(shared), ...range(picked, axis), ...outer, ...inner]);
   const n = x.shape[axis];
   const batches = product(x.shape.slice(0, shared));
-  const starts = tf.tensor2d(
-    range(batches).map((i) => i * n),
-    [batches, 1],
-    'int32',
-  );
-  const ids = tf.reshape(tf.add(tf.reshape(indices, [batches, indices.size / batches]), starts), [-1, 1]);
+  const perBatch = tf.reshape(indices, [batches, indices.size / batches]);
+  const starts = range(batches).map((i) => i * n);
+  const ids = tf.reshape(batches === 1 ? perBatch : tf.add(perBatch, tf.tensor2d(starts, [batches, 1], 'int32')), [-1, 1]);
   const rest = [...outer, ...inner].map((i) => dy.shape[i]);
   const rows = tf.scatterND(ids, tf.reshape(ready, [indices.size, ...rest]), [batches * n, ...rest]);
   const back = tf.reshape(rows, [...x.shape.slice(0, shared), n, ...rest]);

@@ -152,7 +152,6 @@ export const structure: Gradients = {
   },
   Unpack: {gradFunc: (dy, _saved, attrs) => ({value: () => tf.stack(several(dy), attrs['axis'] as number)})},
   Reverse: {gradFunc: (dy, _saved, attrs) => ({x: () => tf.reverse(one(dy), attrs['dims'] as number[])})},
-  BroadcastTo: {inputsToSave: ['x'], gradFunc: (dy, [x]) => ({x: () => unbroadcast(one(dy), x.shape)})},
   Tile: {
     inputsToSave: ['x'],
     gradFunc: (dy, [x], attrs) => ({

@@ -4,7 +4,6 @@
  * Gradients make most of the work for these. The backward of a sum multiplies by ones, a loss adds zeros, a reshape follows
  * a reshape; each such node would be one more pass over memory.
  */
-import {sizeOf} from '../tensor/ndarray.js';
 import type {Attributes, Graph, OutputSpec, Value} from './graph.js';
 import {broadcastShape, sameShape} from './shapes.js';
 
@@ -34,6 +33,12 @@ function narrowed(graph: Graph, v: Value): Value {
 const expanded = (graph: Graph, v: Value, shape: readonly number[]): Value =>
   sameShape(v.shape, shape) ? v : graph.op('Expand', [v, graph.ints(shape)], {dtype: v.dtype, shape});
 
+/** Whether a factor may stand for two: the device flushes denormal numbers to zero, and an overflow would not come back. */
+function isNormal(n: number): boolean {
+  const magnitude = Math.abs(Math.fround(n));
+  return magnitude >= 2 ** -126 && magnitude < Infinity;
+}
+
 /** The shorter form of a node about to be added, or undefined if there is none. */
 export function simplify(
   graph: Graph,
@@ -46,7 +51,8 @@ export function simplify(
   if (!x) return undefined;
   if (op === 'Identity') return x;
   if (op === 'Cast' && x.dtype === output.dtype) return x;
-  if (op === 'Cast' && x.node?.op === 'Cast' && x.node.inputs[0]!.dtype === 'uint8')
+  // Bytes are integers inside a function; what becomes of those comes straight from the bytes.
+  if (op === 'Cast' && x.dtype === 'int32' && x.node?.op === 'Cast' && x.node.inputs[0]!.dtype === 'uint8')
     return graph.op('Cast', [x.node.inputs[0]], output, attributes);
   if (op === 'Reshape') {
     if (sameShape(x.shape, output.shape)) return x;
@@ -75,7 +81,7 @@ export function simplify(
   if (op === 'Sqrt' || op === 'Neg' || op === 'Exp') {
     if (x.uniform !== undefined && x.dtype === 'float32') {
       const f = op === 'Sqrt' ? Math.sqrt : op === 'Exp' ? Math.exp : (n: number): number => -n;
-      return graph.fill(f(x.uniform), x.shape, x.dtype);
+      return graph.fill(Math.fround(f(x.uniform)), x.shape, x.dtype);
     }
   }
   if (op === 'Concat' && inputs.length === 1) return x;
@@ -91,9 +97,10 @@ export function simplify(
     if (op === 'Mul' && one(y)) return expanded(graph, x, output.shape);
     if (op === 'Mul' && one(x)) return expanded(graph, y, output.shape);
     if (op === 'Div' && one(y)) return expanded(graph, x, output.shape);
-    // Multiplying by an exact zero constant also hides NaN; tfjs itself writes such products only for absent gradients.
+    // This hides a NaN or an infinity in the other factor. Zero constants come from absent gradients and from terms of a loss
+    // that are switched off, and what they multiply must cost nothing.
     if (op === 'Mul' && (zero(x) || zero(y))) return graph.fill(0, output.shape, output.dtype);
-    if (op === 'Div' && y.uniform !== undefined && x.uniform === undefined) {
+    if (op === 'Div' && y.uniform !== undefined && x.uniform === undefined && isNormal(1 / y.uniform)) {
       return graph.op('Mul', [x, graph.fill(Math.fround(1 / y.uniform), y.shape, y.dtype)], output);
     }
     if (x.uniform !== undefined && y.uniform !== undefined) {
@@ -106,33 +113,29 @@ export function simplify(
     // (x·c)·d = x·(cd): chains of constant factors come from means of means.
     if (op === 'Mul' && y.uniform !== undefined && x.node?.op === 'Mul') {
       const [p, q] = x.node.inputs as [Value, Value];
-      if (q.uniform !== undefined && sameShape(p.shape, output.shape)) {
+      if (q.uniform !== undefined && sameShape(p.shape, output.shape) && isNormal(q.uniform * y.uniform)) {
         return graph.op('Mul', [p, graph.scalar(Math.fround(q.uniform * y.uniform), y.dtype)], output);
       }
     }
-    // x·(−y) and x + (−y)
+    // x + (−y), (−x) + y, x − (−y)
     if (op === 'Add' && y.node?.op === 'Neg') return graph.op('Sub', [x, y.node.inputs[0]], output);
     if (op === 'Add' && x.node?.op === 'Neg') return graph.op('Sub', [y, x.node.inputs[0]], output);
     if (op === 'Sub' && y.node?.op === 'Neg') return graph.op('Add', [x, y.node.inputs[0]], output);
   }
   // Let the operator broadcast what an Expand would have written out.
-  const narrowX = narrowed(graph, x);
-  const narrowY = narrowed(graph, y);
+  const [narrowX, narrowY] = [narrowed(graph, x), narrowed(graph, y)];
+  const small = narrowX !== x && narrowY !== y ? broadcastShape(narrowX.shape, narrowY.shape) : undefined;
+  // Both operands repeat something: compute small, then repeat.
+  if (small && small.length === output.shape.length) {
+    return expanded(graph, graph.op(op, [narrowX, narrowY], {dtype: output.dtype, shape: small}, attributes), output.shape);
+  }
   for (const [a, b] of [
-    [narrowX, narrowY],
     [x, narrowY],
     [narrowX, y],
   ] as const) {
     if (a === x && b === y) continue;
     const shape = broadcastShape(a.shape, b.shape);
     if (shape && sameShape(shape, output.shape)) return graph.op(op, [a, b], output, attributes);
-  }
-  // Both operands repeat something: compute small, then repeat.
-  if (narrowX !== x && narrowY !== y && sizeOf(output.shape) > 1) {
-    const shape = broadcastShape(narrowX.shape, narrowY.shape);
-    if (shape && shape.length === output.shape.length) {
-      return expanded(graph, graph.op(op, [narrowX, narrowY], {dtype: output.dtype, shape}, attributes), output.shape);
-    }
   }
   return undefined;
 }

@@ -33,6 +33,7 @@ function resident(id: number): Resident {
 const finite = (p: Packet): boolean => p.data.every((x) => Number.isFinite(x));
 
 async function compile(request: Extract<Request, {kind: 'compile'}>): Promise<Answer> {
+  const cpu = settings.provider === 'cpu';
   const open = (alone: boolean): Promise<ort.InferenceSession> =>
     ort.InferenceSession.create(request.model, {
       executionProviders: [settings.provider],
@@ -45,10 +46,11 @@ async function compile(request: Extract<Request, {kind: 'compile'}>): Promise<An
       // Vanishing activations and gradients are normal late in training; as denormals they cost twenty times as much.
       extra: {
         session: {set_denormal_as_zero: '1', intra_op: {allow_spinning: '0'}, ...(alone && {disable_cpu_ep_fallback: '1'})},
+        // Off the CPU this fusion forgets the deviation that the backward of a norm needs.
+        ...(!cpu && {optimization: {disable_specified_optimizers: 'SkipLayerNormFusion;BiasSkipLayerNormFusion'}}),
       },
     });
   // The runtime moves what a provider lacks to the CPU without a word; asked not to, it fails.
-  const cpu = settings.provider === 'cpu';
   const alone = cpu ? undefined : await open(true).catch(() => undefined);
   const session = alone ?? (await open(false));
   programs.set(request.program, {session, outputs: request.outputs});

@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {layerNorm, rotary} from '../../src/autograd/fused.js';
+import {gelu} from '../../src/models/layers.js';
 import {normals, permutation, uniforms} from '../../src/tensor/random.js';
 import {ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
 
@@ -574,6 +575,9 @@ unary('layerNorm of small numbers, where ε counts', (x) => layerNorm(x, 1e-2), 
 const angles = Array.from({length: 3}, (_, n) => [n * 0.7, n * 0.2]);
 unary('rotary', (x) => rotary(x, angles), f([2, 2, 3, 4]));
 unary('rotary, inverse', (x) => rotary(x, angles, true), f([1, 2, 3, 4]));
+
+// One operator where no gradient is recorded, several where one is; tfjs' error function is good to 1.5e-7 only.
+unary('gelu', gelu, f([2, 9], -3, 3), {rtol: 5e-5});
 
 /** A random direction for finite differences, largest component 1. */
 export function direction(shape: Shape, sample: number): Float32Array {

@@ -9,7 +9,15 @@ import type {Graph, Value} from '../graph.js';
 import {activate} from './elementwise.js';
 import {matMul} from './linalg.js';
 import {op2, pad, reshape, slice, transpose, type Lowering, type Lowerings} from './lowering.js';
-import {channelsFirst, channelsLast, convolutionWindow, wantChannelsLast, windowAttributes, type Window} from './window.js';
+import {
+  channelsFirst,
+  channelsLast,
+  convolutionWindow,
+  tapsOf,
+  wantChannelsLast,
+  windowAttributes,
+  type Window,
+} from './window.js';
 
 type Attrs = Readonly<Record<string, unknown>>;
 
@@ -107,10 +115,6 @@ function inputGradient(
   );
   return channelsLast(graph, dx);
 }
-
-/** Every position inside a window, in row-major order. */
-const tapsOf = (size: readonly number[]): number[][] =>
-  size.reduce<number[][]>((taps, n) => taps.flatMap((tap) => Array.from({length: n}, (_, i) => [...tap, i])), [[]]);
 
 /**
  * dL/dfilter, one tap after the other: the inputs that a tap has met, times dy, summed over batch and space.

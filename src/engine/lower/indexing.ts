@@ -52,6 +52,7 @@ function within(graph: Graph, ids: Value, rows: Value, n: number): [Value, Value
 /** Index tuples `[…, k]` into the first k axes of `shape`, as row numbers `[m]`. */
 function rowNumbers(graph: Graph, indices: Value, shape: readonly number[]): Value {
   const k = indices.shape.at(-1)!;
+  if (k === 1) return reshape(graph, indices, [sizeOf(indices.shape)]);
   const strides = range(k).map((i) => sizeOf(shape.slice(i + 1, k)));
   const flat = reshape(graph, indices, [sizeOf(indices.shape.slice(0, -1)), k]);
   const weighted = op2(graph, 'Mul', flat, graph.constant(strides, [k], 'int32'));

@@ -70,7 +70,10 @@ export const compare = (graph: Graph, op: string, a: Value, b: Value): Value =>
 export const where = (graph: Graph, condition: Value, a: Value, b: Value): Value =>
   graph.op('Where', [condition, a, b], {dtype: a.dtype, shape: broadcastShape(condition.shape, together(a, b))!});
 
-/** Elements `[starts, ends)` by steps of the given axes; a negative step runs backwards from `starts`, an `end` of -1 then means past the first. */
+/**
+ * Elements `[starts, ends)` by steps of the given axes. A negative step runs backwards from `starts`; an `end` of -1 then means
+ * past the first.
+ */
 export function slice(
   graph: Graph,
   x: Value,
@@ -79,11 +82,24 @@ export function slice(
   ends: readonly number[],
   steps: readonly number[] = axes.map(() => 1),
 ): Value {
+  const counts = axes.map((_, i) => Math.max(0, Math.ceil((ends[i] - starts[i]) / steps[i])));
   const shape = [...x.shape];
-  axes.forEach((axis, i) => (shape[axis] = Math.max(0, Math.ceil((ends[i] - starts[i]) / steps[i]))));
+  axes.forEach((axis, i) => (shape[axis] = counts[i]));
   if (axes.every((axis, i) => shape[axis] === x.shape[axis] && steps[i] === 1)) return x;
-  // ONNX counts negative ends from the back: "before the first" is a number below every axis.
-  const past = ends.map((end, i) => (steps[i] < 0 && end < 0 ? Number.MIN_SAFE_INTEGER : end));
+  // WebGPU runs backwards from the last element only: what lies behind the start is cut off first.
+  const behind = axes.flatMap((axis, i) => (steps[i] < 0 && counts[i] > 0 && starts[i] < x.shape[axis] - 1 ? [i] : []));
+  if (behind.length > 0) {
+    const front = slice(
+      graph,
+      x,
+      behind.map((i) => axes[i]),
+      behind.map(() => 0),
+      behind.map((i) => starts[i] + 1),
+    );
+    return slice(graph, front, axes, starts, ends, steps);
+  }
+  // ONNX counts negative ends from the back, so "before the first" is one more than all.
+  const past = ends.map((end, i) => (steps[i] < 0 && end < 0 ? -x.shape[axes[i]] - 1 : end));
   const inputs = [
     x,
     graph.ints(starts),

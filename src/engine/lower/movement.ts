@@ -180,7 +180,6 @@ export const movement: Lowerings = {
     if (r.every((n, i) => n === 1 || x.shape[i] === 1)) return expand(graph, x, shape);
     return graph.op('Tile', [x, graph.ints(r)], {dtype: x.dtype, shape});
   }),
-  BroadcastTo: by('Expand', (graph, {x}, {shape}) => expand(graph, x, shape as number[])),
   Reverse: by('Slice', (graph, {x}, {dims}) => reverse(graph, x, axesOf(dims, x.shape.length))),
   FlipLeftRight: by('Slice', (graph, {image}) => reverse(graph, image, [2])),
   SpaceToBatchND: (graph, {x}, {blockShape, paddings}) => {

@@ -74,9 +74,6 @@ export const reduction: Lowerings = {
   Softmax: by('Softmax', (graph, {logits}, {dim}) =>
     graph.op('Softmax', [logits], asSpec(logits), {axis: axisOf(dim ?? -1, logits.shape.length)}),
   ),
-  LogSoftmax: by('LogSoftmax', (graph, {logits}, {axis}) =>
-    graph.op('LogSoftmax', [logits], asSpec(logits), {axis: axisOf(axis, logits.shape.length)}),
-  ),
   Cumsum: by('CumSum', (graph, {x}, {axis, exclusive, reverse}) =>
     graph.op('CumSum', [x, graph.constant([axisOf(axis, x.shape.length)], [], 'int64')], asSpec(x), {
       exclusive: exclusive === true ? 1 : 0,

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {UnsupportedOpError} from '../../errors.js';
 import type {Graph, Value} from '../graph.js';
-import {transpose} from './lowering.js';
+import {pad, reshape, slice, transpose} from './lowering.js';
 
 /** Where a window of `size` stands on the spatial axes of its input, axis by axis. */
 export interface Window {
@@ -117,4 +117,31 @@ export function wantChannelsLast(kernel: string, attrs: Attrs): void {
   if (format !== undefined && format !== 'NHWC' && format !== 'NDHWC') {
     throw new UnsupportedOpError(`compile: ${kernel} wants images with the channels last; got ${format}; transpose them.`);
   }
+}
+
+/** Every position inside a window, in row-major order. */
+export const tapsOf = (size: readonly number[]): number[][] =>
+  size.reduce<number[][]>((taps, n) => taps.flatMap((tap) => Array.from({length: n}, (_, i) => [...tap, i])), [[]]);
+
+/** Zeros between neighbours: each position of the axes from `firstAxis` on is followed by `stride − 1` of them, the last by none. */
+export function spread(graph: Graph, x: Value, strides: readonly number[], firstAxis: number): Value {
+  return strides.reduce((y, stride, i) => {
+    const axis = firstAxis + i;
+    const {shape} = y;
+    if (stride === 1 || shape[axis] === 1) return y;
+    const opened = reshape(graph, y, [...shape.slice(0, axis + 1), 1, ...shape.slice(axis + 1)]);
+    const behind = opened.shape.map((_, j) => (j === axis + 1 ? stride - 1 : 0));
+    const spaced = pad(
+      graph,
+      opened,
+      behind.map(() => 0),
+      behind,
+    );
+    const long = reshape(
+      graph,
+      spaced,
+      shape.map((d, j) => (j === axis ? d * stride : d)),
+    );
+    return slice(graph, long, [axis], [0], [(shape[axis] - 1) * stride + 1]);
+  }, x);
 }
