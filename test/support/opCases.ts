@@ -3,7 +3,7 @@
  * each of them eagerly and compiled, forward and backward; `kernels.test.ts` sees that no lowering is missing from it.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import {layerNorm, rotary} from '../../src/autograd/fused.js';
+import {geluWithoutGradient, layerNorm, rotary} from '../../src/autograd/fused.js';
 import {gelu} from '../../src/models/layers.js';
 import {normals, permutation, uniforms} from '../../src/tensor/random.js';
 import {ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
@@ -585,3 +585,11 @@ export function direction(shape: Shape, sample: number): Float32Array {
   const largest = d.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-9);
   return d.map((x) => x / largest);
 }
+// Where there is no such operator, and in the check of this one, it is composed.
+const composedGelu = (x: tf.Tensor): tf.Tensor => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+op(
+  'gelu with its bias',
+  {x: f([2, 9], -3, 3), bias: f([9])},
+  (t) => geluWithoutGradient(t['x'], t['bias']) ?? composedGelu(tf.add(t['x'], t['bias'])),
+  {...none, rtol: 5e-5},
+);
