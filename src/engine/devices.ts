@@ -92,7 +92,8 @@ async function tryOut(device: Device): Promise<void> {
     throw new DeviceError(`a 2×2 product came out as [${Array.from(y.data).join(', ')}]`);
 }
 
-async function attempt(name: DeviceName, options: DeviceOptions): Promise<Device | Trouble> {
+/** Opens a device and tries it, or says why it cannot run here. */
+export async function tryDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device | Trouble> {
   if (name === 'cuda' || name === 'webgpu') {
     const trouble = await providerTrouble(name);
     if (trouble) return trouble;
@@ -120,7 +121,7 @@ async function attempt(name: DeviceName, options: DeviceOptions): Promise<Device
 export async function openDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
   const known = deviceNames.find((n) => n === name);
   if (known === undefined) throw new UnknownNameError(`unknown device "${name}"${suggestion(name, deviceNames)}`);
-  const opened = await attempt(known, options);
+  const opened = await tryDevice(known, options);
   if ('reason' in opened) throw new DeviceError(`device "${name}" cannot run here: ${opened.reason}; ${opened.remedy}.`);
   return opened;
 }
@@ -136,7 +137,7 @@ export interface DeviceListing {
 export async function listDevices(): Promise<DeviceListing[]> {
   const found: DeviceListing[] = [];
   for (const name of deviceNames) {
-    const opened = await attempt(name, {});
+    const opened = await tryDevice(name);
     if ('reason' in opened) found.push({name, available: false, trouble: opened});
     else {
       await opened.close();
