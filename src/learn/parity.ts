@@ -10,7 +10,7 @@ import {RlftError} from '../errors.js';
 import {gatherTransitions, stochasticTransitions} from './transitions.js';
 
 /**
- * Largest |logp − logp_old| over some transitions of a batch, under unchanged parameters.
+ * Mean |logp − logp_old| over some transitions of a batch, under unchanged parameters.
  *
  * @returns nats per element.
  * @throws RlftError if it is above the bound.
