@@ -38,8 +38,7 @@ export type Request =
       readonly targets: readonly (number | null)[];
       /** Outputs that must be finite, else no resident array is replaced. */
       readonly guards: readonly number[];
-    }
-  | {readonly kind: 'endProfile'; readonly program: number};
+    };
 
 /** What the worker answers. */
 export type Answer =
@@ -49,7 +48,6 @@ export type Answer =
   | {readonly kind: 'arrays'; readonly arrays: readonly Packet[]}
   /** `applied` is false if a guard was not finite. */
   | {readonly kind: 'ran'; readonly outputs: readonly (Packet | null)[]; readonly applied: boolean; readonly seconds: number}
-  | {readonly kind: 'profile'; readonly file: string}
   | {readonly kind: 'failed'; readonly message: string};
 
 /** A message with the number that joins an answer to its request. */

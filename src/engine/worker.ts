@@ -105,9 +105,6 @@ async function answer(request: Request): Promise<Answer> {
       return {kind: 'done'};
     case 'run':
       return run(request);
-    case 'endProfile':
-      programs.get(request.program)?.session.endProfiling();
-      return {kind: 'done'};
   }
 }
 

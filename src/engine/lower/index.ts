@@ -44,8 +44,8 @@ export type KernelState =
 export function kernelState(name: string): KernelState | undefined {
   const lowering = lowerings[name];
   if (lowering)
-    return lowering.operator ? {state: 'lowered', note: lowering.operator} : {state: 'composed', note: 'of several operators'};
-  if (name in neverRun) return {state: 'composed', note: `tfjs-core runs ${neverRun[name]} instead`};
+    return lowering.operator ? {state: 'lowered', note: lowering.operator} : {state: 'composed', note: 'several operators'};
+  if (name in neverRun) return {state: 'composed', note: `never asked for; ${neverRun[name]} instead`};
   return name in refused ? {state: 'refused', note: refused[name]} : undefined;
 }
 

@@ -107,6 +107,9 @@ function rearranged(graph: Graph, x: Value, block: number[], toSpace: boolean): 
   return reshape(graph, moved, getReshapedPermuted([...x.shape], block, size, toSpace));
 }
 
+/** What the table of kernels says of those that make no node. */
+const CONSTANT = 'a constant';
+
 /** Their lowerings. */
 export const movement: Lowerings = {
   Reshape: by('Reshape', (graph, {x}, {shape}) => reshape(graph, x, complete(shape as number[], sizeOf(x.shape)))),
@@ -213,21 +216,22 @@ export const movement: Lowerings = {
     const opened = transpose(graph, reshape(graph, x, [n, h, w, k, k, depth]), [0, 1, 3, 2, 4, 5]);
     return reshape(graph, opened, [n, h * k, w * k, depth]);
   },
-  Fill: (graph, _inputs, {shape, value, dtype}) =>
+  Fill: by(CONSTANT, (graph, _inputs, {shape, value, dtype}) =>
     graph.fill(value as number, shape as number[], ((dtype as string | undefined) ?? 'float32') as GraphDType),
-  ZerosLike: (graph, {x}) => graph.fill(0, x.shape, x.dtype),
-  OnesLike: (graph, {x}) => graph.fill(1, x.shape, x.dtype),
-  Range: (graph, _inputs, {start, stop, step, dtype}) => {
+  ),
+  ZerosLike: by(CONSTANT, (graph, {x}) => graph.fill(0, x.shape, x.dtype)),
+  OnesLike: by(CONSTANT, (graph, {x}) => graph.fill(1, x.shape, x.dtype)),
+  Range: by(CONSTANT, (graph, _inputs, {start, stop, step, dtype}) => {
     const n = Math.max(0, Math.ceil(((stop as number) - (start as number)) / (step as number)));
     const data = Array.from({length: n}, (_, i) => (start as number) + i * (step as number));
     return graph.constant(data, [n], (dtype as GraphDType | undefined) ?? 'float32');
-  },
-  LinSpace: (graph, _inputs, {start, stop, num}) => {
+  }),
+  LinSpace: by(CONSTANT, (graph, _inputs, {start, stop, num}) => {
     const [from, to, n] = [start as number, stop as number, num as number];
     return graph.constant(
       Array.from({length: n}, (_, i) => from + (i * (to - from)) / Math.max(1, n - 1)),
       [n],
       'float32',
     );
-  },
+  }),
 };

@@ -5,6 +5,7 @@ const strings = 'strings have no place in a numeric graph; tokenise before';
 const ragged = 'its result has a shape that depends on the data, and shapes of a graph are fixed';
 const pixels = 'it reads or writes pictures of a browser';
 const sparse = 'sparse tensors are not used here; tf.scatterND and tf.gatherND are lowered';
+const morphology = 'morphology is not used here; tf.maxPool is lowered';
 const boxes = 'detection is not used here';
 
 /** Why a kernel is refused, and what to do instead. */
@@ -39,7 +40,9 @@ export const refused: Readonly<Record<string, string>> = {
     'it draws random numbers, which would be frozen: pass uniforms as an input and compare them with the cumulative sum',
   Bincount: 'sum tf.oneHot over the examples',
   DenseBincount: 'sum tf.oneHot over the examples',
-  Dilation2D: 'morphology is not used here; tf.maxPool is lowered',
+  Dilation2D: morphology,
+  Dilation2DBackpropFilter: morphology,
+  Dilation2DBackpropInput: morphology,
   LRN: 'use a normalisation of src/models/norms.ts',
   LRNGrad: 'use a normalisation of src/models/norms.ts',
   MaxPoolWithArgmax: 'tf.maxPool and its gradient are lowered',
@@ -52,8 +55,6 @@ export const neverRun: Readonly<Record<string, string>> = {
   AvgPoolGrad: 'Conv2DBackpropInput by a filter of ones',
   AvgPool3DGrad: 'Conv3DBackpropInputV2 by a filter of ones',
   BroadcastTo: 'Tile',
-  Dilation2DBackpropFilter: 'its operator is refused',
-  Dilation2DBackpropInput: 'its operator is refused',
   EluGrad: 'Select and Multiply',
   LogSoftmax: 'Max, Sub, Exp, Sum, Log',
   LogicalXor: 'LogicalOr, LogicalAnd, LogicalNot',
