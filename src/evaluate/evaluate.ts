@@ -4,10 +4,10 @@
  */
 import type {ResidentTree} from '../engine/device.js';
 import type {Judge, Judgement, Prompt} from '../environment.js';
-import {NonFiniteError} from '../errors.js';
 import {odeTable} from '../numeric/samplers/named.js';
 import type {Reward} from '../reward.js';
 import type {Generator} from '../rollout/generate.js';
+import {scoreVideos} from '../rollout/scoreVideos.js';
 import {concatRows, type NdArray} from '../tensor/ndarray.js';
 import {bootstrap, type Interval} from './bootstrap.js';
 
@@ -33,7 +33,11 @@ export interface SuiteScores {
 /** Clips that are generated at once. */
 const BATCH = 32;
 
-/** Generates and scores a suite. */
+/**
+ * Generates and scores a suite.
+ *
+ * @throws as `scoreVideos`.
+ */
 export async function evaluateSuite(
   generate: Generator,
   policy: ResidentTree,
@@ -57,11 +61,9 @@ export async function evaluateSuite(
     };
     const made = (await generate(policy, request)).videos;
     videos.push(made);
-    rewards.set(await reward.score(made, prompts), first);
+    rewards.set(await scoreVideos(reward, made, prompts), first);
     if (judge) judgements.push(...(await judge.judge(made, prompts)));
   }
-  const bad = rewards.findIndex((r) => !Number.isFinite(r));
-  if (bad >= 0) throw new NonFiniteError(`reward "${reward.name}" is ${rewards[bad]} for prompt "${suite.prompts[bad].text}".`);
   return {videos: concatRows(videos), rewards, judgements: judge && judgements};
 }
 

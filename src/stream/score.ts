@@ -1,31 +1,21 @@
 /** Trajectories → scored trajectories, order kept, a few batches at a time. */
 import {from, mergeMap, type OperatorFunction} from 'rxjs';
 import type {Scored} from '../algorithm.js';
-import {ContractError, NonFiniteError} from '../errors.js';
 import type {Reward} from '../reward.js';
 import type {Trajectories} from '../rollout/generate.js';
+import {scoreVideos} from '../rollout/scoreVideos.js';
 
 /**
  * Scores each batch as it arrives, so that scoring overlaps the next rollout.
  *
  * @param concurrency batches that are scored at once.
- * @throws NonFiniteError with the prompt's name if a reward is missing or not finite; nothing downstream sees that batch.
+ * @throws as `scoreVideos`; nothing downstream sees that batch.
  */
 export const score = (reward: Reward, concurrency: number): OperatorFunction<Trajectories, Scored> => {
-  const scoreOne = async (trajectories: Trajectories): Promise<Scored> => {
-    const rewards = await reward.score(trajectories.videos, trajectories.prompts);
-    if (rewards.length !== trajectories.prompts.length) {
-      throw new ContractError(
-        `reward "${reward.name}": wanted ${trajectories.prompts.length} scores, one a video; got ${rewards.length}.`,
-      );
-    }
-    const bad = rewards.findIndex((r) => !Number.isFinite(r));
-    if (bad >= 0)
-      throw new NonFiniteError(
-        `reward "${reward.name}" is ${rewards[bad]} for prompt "${trajectories.prompts[bad].text}"; nothing was applied.`,
-      );
-    return {trajectories, rewards};
-  };
+  const scoreOne = async (trajectories: Trajectories): Promise<Scored> => ({
+    trajectories,
+    rewards: await scoreVideos(reward, trajectories.videos, trajectories.prompts),
+  });
   return (trajectories$) => {
     // Started as they come, delivered in the order they came.
     const scored$ = trajectories$.pipe(mergeMap((t, i) => from(scoreOne(t).then((s) => [i, s] as const)), concurrency));

@@ -2,6 +2,7 @@
 import type {Algorithm} from '../algorithm.js';
 import {algorithms, environments, rewards} from '../builtins.js';
 import type {Environment, Judge} from '../environment.js';
+import type {Device} from '../engine/device.js';
 import {openDevice} from '../engine/devices.js';
 import {ConfigError} from '../errors.js';
 import type {RewardModule} from '../reward.js';
@@ -84,11 +85,12 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
     return judge;
   };
   const reward = await module.open({environment, judge: openJudge});
-  if (algorithm.needs.differentiableReward && !reward.differentiable) {
-    throw new ConfigError(`algorithm "${algorithm.name}" needs a differentiable reward; "${reward.name}" is not.`);
-  }
-  const device = await openDevice(config.device, config.threads === 0 ? {} : {threads: config.threads});
+  let device: Device | undefined;
   try {
+    if (algorithm.needs.differentiableReward && !reward.differentiable) {
+      throw new ConfigError(`algorithm "${algorithm.name}" needs a differentiable reward; "${reward.name}" is not.`);
+    }
+    device = await openDevice(config.device, config.threads === 0 ? {} : {threads: config.threads});
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
     else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
     return await tune({
@@ -106,7 +108,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       warning: `reward "${module.name}": ${module.summary}`,
     });
   } finally {
-    await device.close();
+    await device?.close();
     await judge?.close();
     await reward.close?.();
   }

@@ -120,8 +120,10 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
 
   let progress: Progress = start;
   let saved = restored ? start.state.iteration : -1;
+  // Where an iteration of several updates broke off, the weights belong to no iteration, and no checkpoint may say so.
+  let wholeUpdates = learner.updates;
   const save = async (): Promise<void> => {
-    if (saved === progress.state.iteration) return;
+    if (saved === progress.state.iteration || learner.updates !== wholeUpdates) return;
     await metrics.sync();
     const {arrays, updates} = await learner.snapshot();
     const meta: Json = {updates, memory: progress.state.memory, learnSeconds: progress.learnSeconds};
@@ -158,6 +160,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     let last = performance.now();
     const after = async (state: TrainState): Promise<void> => {
       progress = {state, learnSeconds: progress.learnSeconds + (performance.now() - last) / 1000};
+      wholeUpdates = learner.updates;
       await metrics.append(state.iteration, state.metrics);
       await events.scalars(state.iteration, state.metrics);
       report({kind: 'iteration', iteration: state.iteration, metrics: state.metrics, fraction: fractionOf(config, progress)});
