@@ -73,6 +73,11 @@ for (const name of ['cpu', 'tfjs:cpu']) {
       const {x: kept} = await device.put({x});
       const double = device.jit('double', (inputs) => ({y: tf.mul(t(inputs, 'x'), 2)}));
       await double({x});
+      // A kernel of tfjs that writes into its operand.
+      const overwrite = device.jit('overwrite', (inputs) => ({
+        y: tf.tensorScatterUpdate(t(inputs, 'x'), tf.tensor2d([[0]], [1, 1], 'int32'), tf.tensor1d([7])),
+      }));
+      expect(data((await overwrite({x})).outputs, 'y')).to.deep.equal([7, 2]);
       expect(Array.from(x.data)).to.deep.equal([1, 2]);
       x.data[0] = 100;
       expect(data((await double({x: kept})).outputs, 'y')).to.deep.equal([2, 4]);

@@ -124,7 +124,7 @@ describe('engine: operators', () => {
         }
         expectNear(got.data, wanted.data, wanted.dtype === 'float32' ? band : {rtol: 0, atol: 0}, path, true);
       }
-      if (c.gradients.length === 0) return;
+      if (c.gradients.length === 0 || !c.smooth) return;
       const gradients = eager['g'] as Record<string, NdArray>;
       for (const round of [0, 1]) {
         const directions = new Map(c.gradients.map((name, i) => [name, direction(c.inputs[name].shape, 10 * k + 2 * i + round)]));
