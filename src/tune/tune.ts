@@ -64,10 +64,21 @@ interface Progress {
   readonly learnSeconds: number;
 }
 
-/** Runs it. Never rejects for want of budget or on an abort: the summary says how it ended. */
+/**
+ * Runs it. Never rejects for want of budget or on an abort: the summary says how it ended.
+ *
+ * @throws ConfigError if an iteration wants more prompts than there are: one that is there twice would be sampled with the same
+ * noise twice. What a reward, the policy or the disk throws is thrown on, after the last whole iteration was saved.
+ */
 export async function tune(parts: TuneParts): Promise<RunSummary> {
   const {config, folder, environment, device, params, algorithm, judge, reward, report} = parts;
   const began = performance.now();
+  const pool = environment.prompts('train', POOL);
+  if (config.promptsPerIteration > pool.length) {
+    throw new ConfigError(
+      `promptsPerIteration: wanted at most ${pool.length}, the prompts that ${environment.name} trains on; got ${config.promptsPerIteration}.`,
+    );
+  }
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
   const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
@@ -151,7 +162,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       generate,
       tables,
       seed: config.seed,
-      pool: environment.prompts('train', POOL),
+      pool,
       promptsPerIteration: config.promptsPerIteration,
       samplesPerPrompt: config.samplesPerPrompt,
       promptsPerBatch: Math.max(1, Math.floor(DEVICE_BATCH / config.samplesPerPrompt)),

@@ -1,0 +1,304 @@
+/** Runs in folders: what they leave, how they break off, and that they go on as if nothing had been. */
+import {expect} from 'chai';
+import {readFileSync, readdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {mergeMap, throwError} from 'rxjs';
+import {ddpo} from '../../algorithms/ddpo.js';
+import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
+import {gaussianToy} from '../../environments/gaussianToy.js';
+import {nearTarget} from '../../rewards/nearTarget.js';
+import type {Algorithm} from '../../src/algorithm.js';
+import {algorithms} from '../../src/builtins.js';
+import type {Device} from '../../src/engine/device.js';
+import {openDevice} from '../../src/engine/devices.js';
+import type {Environment} from '../../src/environment.js';
+import {ConfigError, NonFiniteError} from '../../src/errors.js';
+import type {RewardModule} from '../../src/reward.js';
+import {listCheckpoints, loadCheckpoint} from '../../src/run/checkpoint.js';
+import {readMetrics} from '../../src/run/metrics.js';
+import {createRunFolder, runFolder, type RunFolder} from '../../src/run/runFolder.js';
+import type {RunSummary} from '../../src/run/summary.js';
+import {readWeights, writeWeights} from '../../src/run/weights.js';
+import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
+import {runTuning} from '../../src/tune/open.js';
+import {optionsOf, tuneConfig, type TuneConfig} from '../../src/tune/schema.js';
+import {tune, type TuneParts} from '../../src/tune/tune.js';
+import {rejection, temporaryFolder} from '../support/files.js';
+import {noisyWeights} from '../support/nano.js';
+import {runCommand} from '../support/runCommand.js';
+
+const nano = fluentClips('nano');
+const worlds = {
+  gaussianToy: {environment: gaussianToy(), params: gaussianToy().initialise(0)},
+  fluentClips: {environment: nano, params: noisyWeights(nano)},
+};
+const settings = {
+  reward: 'nearTarget',
+  threads: 1,
+  promptsPerIteration: 2,
+  samplesPerPrompt: 4,
+  samplingSteps: 4,
+  evaluation: {prompts: 4, steps: 3},
+  sampleEvery: 0,
+  checkpointEvery: 2,
+  checkpointKeep: 20,
+  // Two updates an iteration, clipped, so that everything which a checkpoint must hold matters.
+  innerEpochs: 2,
+  clipRange: 0.1,
+  klCoefficient: 0.1,
+  learningRate: 0.01,
+};
+
+const configOf = (environment: Environment, change: Readonly<Record<string, unknown>>): TuneConfig =>
+  tuneConfig(ddpo, {...settings, environment: environment.name, preset: environment.preset, ...change});
+const toy = worlds.gaussianToy.environment;
+
+describe('tune', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+  const fresh = (name: string): Promise<RunFolder> => createRunFolder(join(folder(), name), {force: false});
+
+  let device: Device;
+  before(async () => {
+    device = await openDevice('cpu', {threads: 1});
+  });
+  after(() => device.close());
+
+  /** What a run here may differ in. */
+  interface Change extends Partial<Pick<TuneParts, 'config' | 'resume' | 'signal'>> {
+    readonly world?: keyof typeof worlds;
+    readonly reward?: RewardModule;
+    readonly algorithm?: Algorithm;
+    /** Ctrl-C while this iteration is reported. */
+    readonly stopAfter?: number;
+  }
+
+  /** Runs in a world, without a judge. */
+  async function run(folder: RunFolder, iterations: number, change: Change = {}): Promise<RunSummary> {
+    const {environment, params} = worlds[change.world ?? 'gaussianToy'];
+    const config = change.config ?? configOf(environment, {iterations});
+    const {reward = nearTarget, resume = false, stopAfter} = change;
+    const algorithm: Algorithm = change.algorithm ?? algorithms.get('ddpo');
+    const stop = new AbortController();
+    return tune({
+      config,
+      folder,
+      environment,
+      algorithm: algorithm.configure(optionsOf(algorithm, config)),
+      reward: await reward.open({environment, judge: () => expect.fail('no judge is needed')}),
+      judge: undefined,
+      device,
+      params,
+      resume,
+      signal: change.signal ?? stop.signal,
+      report: (event) => {
+        if (event.kind === 'iteration' && event.iteration === stopAfter) stop.abort();
+      },
+    });
+  }
+
+  /** Asserts that two folders hold the same end: weights to the byte, the newest checkpoint to the bit, the same metrics. */
+  async function expectSameEnd(one: RunFolder, two: RunFolder): Promise<void> {
+    const weights = (f: RunFolder): Buffer => readFileSync(join(f.path, 'policy.safetensors'));
+    expect(weights(one).equals(weights(two)), 'policy.safetensors').to.equal(true);
+    const newest = async (f: RunFolder) => {
+      const {state, meta, iteration} = await loadCheckpoint((await listCheckpoints(f.checkpoints))[0].path);
+      const {learnSeconds, ...rest} = meta as Record<string, unknown>;
+      expect(learnSeconds).to.be.a('number');
+      return {state, meta: rest, iteration};
+    };
+    expect(await newest(one)).to.deep.equal(await newest(two));
+    const rows = async (f: RunFolder) =>
+      (await readMetrics(f.metrics)).map((row) => Object.entries(row).filter(([name]) => !name.startsWith('time/')));
+    expect(await rows(one)).to.deep.equal(await rows(two));
+  }
+
+  const iterationsIn = async (f: RunFolder): Promise<number[]> => (await listCheckpoints(f.checkpoints)).map((c) => c.iteration);
+  const summaryIn = (f: RunFolder): RunSummary => JSON.parse(readFileSync(f.summary, 'utf8')) as RunSummary;
+
+  /** `nearTarget`, which fails in its own way in the given training iteration. */
+  const failingIn = (iteration: number, fail: (scores: Float32Array) => Float32Array): RewardModule => ({
+    ...nearTarget,
+    open: async (context) => {
+      const reward = await nearTarget.open(context);
+      let calls = 0;
+      return {
+        ...reward,
+        score: async (videos, prompts) => {
+          const scores = await reward.score(videos, prompts);
+          const training = prompts[0].id.startsWith('train') && ++calls === iteration;
+          return training ? fail(scores) : scores;
+        },
+      };
+    },
+  });
+
+  for (const world of ['gaussianToy', 'fluentClips'] as const) {
+    it(`goes on after Ctrl-C as if nothing had been, bit for bit (${world})`, async () => {
+      const [whole, broken] = [await fresh('whole'), await fresh('broken')];
+      expect((await run(whole, 4, {world})).status).to.equal('done');
+      const stopped = await run(broken, 4, {world, stopAfter: 3});
+      expect(stopped).to.include({status: 'interrupted', iterations: 3});
+      expect(summaryIn(broken)).to.deep.equal({...stopped});
+      expect(await iterationsIn(broken)).to.deep.equal([3, 2]);
+      const resumed = await run(broken, 4, {world, resume: true});
+      expect(resumed).to.include({status: 'done', iterations: 4});
+      await expectSameEnd(whole, broken);
+    });
+  }
+
+  it('does not train a finished run again, and goes on when the budget is raised', async () => {
+    const [whole, extended] = [await fresh('whole'), await fresh('extended')];
+    await run(whole, 4);
+    await run(extended, 2);
+    expect((await run(extended, 2, {resume: true})).iterations).to.equal(2);
+    expect(await readMetrics(extended.metrics)).to.have.length(2);
+    await run(extended, 4, {resume: true});
+    await expectSameEnd(whole, extended);
+  });
+
+  it('stops before the first iteration on a Ctrl-C that came earlier, with a checkpoint to go on from', async () => {
+    const [whole, early] = [await fresh('whole'), await fresh('early')];
+    await run(whole, 2);
+    const signal = AbortSignal.abort();
+    expect(await run(early, 2, {signal})).to.include({status: 'interrupted', iterations: 0});
+    expect(await iterationsIn(early)).to.deep.equal([0]);
+    await run(early, 2, {resume: true});
+    await expectSameEnd(whole, early);
+  });
+
+  it('stops by name when a reward is NaN, keeps the last iteration, and goes on from it', async () => {
+    const [whole, failed] = [await fresh('whole'), await fresh('failed')];
+    await run(whole, 5);
+    const reward = failingIn(4, (scores) => scores.map((x, i) => (i === 5 ? NaN : x)));
+    const error = await rejection(run(failed, 5, {reward}));
+    expect(error).to.be.instanceOf(NonFiniteError);
+    expect((error as NonFiniteError).exitCode).to.equal(3);
+    expect(error.message).to.match(/^reward "nearTarget" is NaN for prompt "(dark|dim|pale|bright)"; nothing was applied/);
+    expect(summaryIn(failed)).to.include({status: 'failed', reason: error.message, iterations: 3});
+    expect(await iterationsIn(failed)).to.deep.equal([3, 2]);
+    await run(failed, 5, {resume: true});
+    await expectSameEnd(whole, failed);
+  });
+
+  it('saves nothing of half an iteration: it goes on from the last whole one that was saved', async () => {
+    const [whole, half] = [await fresh('whole'), await fresh('half')];
+    await run(whole, 5);
+    let learnt = 0;
+    // Fails after the updates of iteration 4.
+    const algorithm = {
+      ...ddpo,
+      configure: (options: never) => {
+        const configured = ddpo.configure(options);
+        const lost = () => throwError(() => new NonFiniteError('update 8: the loss is NaN'));
+        const learn: typeof configured.learn = (...given) =>
+          configured.learn(...given).pipe(mergeMap((state) => (++learnt === 4 ? lost() : [state])));
+        return {...configured, learn};
+      },
+    } as Algorithm;
+    expect((await rejection(run(half, 5, {algorithm}))).message).to.include('update 8');
+    expect(await iterationsIn(half)).to.deep.equal([2]);
+    await run(half, 5, {resume: true});
+    await expectSameEnd(whole, half);
+  });
+
+  it('stops in the first evaluation when the reward is NaN there, with nothing learnt', async () => {
+    const failed = await fresh('failed');
+    const reward: RewardModule = {
+      ...nearTarget,
+      open: async () => ({
+        name: 'nearTarget',
+        unit: '1',
+        score: async (_, prompts) => new Float32Array(prompts.length).fill(NaN),
+      }),
+    };
+    expect(await rejection(run(failed, 5, {reward}))).to.be.instanceOf(NonFiniteError);
+    expect(summaryIn(failed)).to.include({status: 'failed', iterations: 0});
+    expect(await iterationsIn(failed)).to.deep.equal([0]);
+  });
+
+  it('refuses more prompts an iteration than the world trains on', async () => {
+    const config = configOf(toy, {iterations: 1, promptsPerIteration: 5});
+    const error = await rejection(run(await fresh('many'), 1, {config}));
+    expect(error).to.be.instanceOf(ConfigError);
+    expect(error.message).to.equal('promptsPerIteration: wanted at most 4, the prompts that gaussianToy trains on; got 5.');
+  });
+
+  it('closes the reward when the device cannot be opened', async () => {
+    let closed = false;
+    const reward: RewardModule = {
+      ...nearTarget,
+      open: async (context) => ({...(await nearTarget.open(context)), close: async () => void (closed = true)}),
+    };
+    const config = configOf(toy, {iterations: 1, device: 'abacus'});
+    expect(
+      (await rejection(runTuning({config, folder: await fresh('nowhere'), params: worlds.gaussianToy.params, reward}))).message,
+    ).to.include('unknown device "abacus"');
+    expect(closed).to.equal(true);
+  });
+
+  it('raises the reward on held-out prompts, and says so with an interval', async () => {
+    const sizes = {promptsPerIteration: 4, samplesPerPrompt: 16, samplingSteps: 6, evaluation: {prompts: 4, steps: 6}};
+    const options = {learningRate: 0.03, windowSize: 0, anchorCoefficient: 0, klCoefficient: 0, emaDecay: 0.5};
+    const config = configOf(toy, {...sizes, ...options, iterations: 30});
+    const summary = await run(await fresh('raised'), 30, {config});
+    expect(summary.evaluation).to.include({suite: 'heldOut/4', metric: 'reward/mean'});
+    const {before, after, difference} = summary.evaluation!;
+    expect(after - before).to.be.closeTo(difference.mean, 1e-9);
+    expect(difference.low).to.be.above(0);
+    expect(after).to.be.above(-0.03);
+  });
+});
+
+describe('rlft run ddpo', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+
+  it('leaves a whole run folder of fresh nano weights, and goes on in it', async () => {
+    const weights = join(folder(), 'fresh.safetensors');
+    await writeWeights(weights, nano.initialise(3));
+    const where = runFolder(join(folder(), 'run'));
+    const words = [
+      '--preset',
+      'nano',
+      '--policy',
+      weights,
+      '--threads',
+      '1',
+      '--iterations',
+      '2',
+      '--prompts-per-iteration',
+      '2',
+    ];
+    const sizes = ['--samples-per-prompt', '2', '--sampling-steps', '4', '--evaluation-prompts', '2', '--evaluation-steps', '2'];
+    const first = await runCommand(['run', 'ddpo', ...words, ...sizes, '--output-dir', where.path, '--json']);
+    expect(first.code, first.stderr).to.equal(0);
+    expect(JSON.parse(first.stdout)).to.deep.equal(summaryOf(where));
+    expect(summaryOf(where)).to.include({status: 'done', iterations: 2, seed: 42});
+    const entries = readdirSync(where.path).map((name) => name.replace(/^events\.out\.tfevents\..*/, 'events'));
+    expect(entries.sort()).to.deep.equal(
+      [
+        'checkpoints',
+        'config.yaml',
+        'events',
+        'metrics.jsonl',
+        'policy.safetensors',
+        'run.json',
+        'samples',
+        'summary.json',
+      ].sort(),
+    );
+    expect(readdirSync(where.checkpoints)).to.deep.equal(['00000002.safetensors']);
+    expect(readdirSync(where.samples).sort()).to.deep.equal(['00000000.png', '00000000.webp', '00000002.png', '00000002.webp']);
+    expect((await readMetrics(where.metrics)).map((row) => row.iteration)).to.deep.equal([1, 2]);
+    const {params} = await readWeights(join(where.path, 'policy.safetensors'));
+    expect(packPolicyFor(nano, params).trained.size).to.be.above(1000);
+
+    const again = await runCommand(['run', 'ddpo', '--resume', where.path, '--iterations', '3']);
+    expect(again.code, again.stderr).to.equal(0);
+    expect(summaryOf(where)).to.include({status: 'done', iterations: 3});
+    expect((await readMetrics(where.metrics)).map((row) => row.iteration)).to.deep.equal([1, 2, 3]);
+  });
+});
+
+const summaryOf = (f: RunFolder): RunSummary => JSON.parse(readFileSync(f.summary, 'utf8')) as RunSummary;
