@@ -153,11 +153,12 @@ async function learnFrom(
 function weightOf(collected: readonly Scored[], weighting: Options['stepWeighting']): (ref: TransitionRef) => number {
   if (weighting === 'none') return () => 1;
   const force = ({b, std}: {readonly b: number; readonly std: number}): number => std / b;
-  return ({batch, step}) => {
-    const {table} = collected[batch].trajectories;
+  const weights = collected.map(({trajectories: {table}}) => {
     const noisy = table.filter(({std}) => std > 0);
-    return (force(table[step]) * noisy.length) / noisy.reduce((sum, row) => sum + force(row), 0);
-  };
+    const total = noisy.reduce((sum, row) => sum + force(row), 0);
+    return table.map((row) => (force(row) * noisy.length) / total);
+  });
+  return ({batch, step}) => weights[batch][step];
 }
 
 const shuffled = <T>(list: readonly T[], key: NoiseKey): T[] => Array.from(permutation(key, list.length), (i) => list[i]);

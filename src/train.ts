@@ -1,9 +1,10 @@
 /** The sentence: prompts → rollouts → rewards → advantages → update → metrics. */
-import {from, lastValueFrom, tap, type Observable} from 'rxjs';
+import {from, lastValueFrom, toArray, type Observable} from 'rxjs';
 import type {ConfiguredAlgorithm, Scored, TrainState} from './algorithm.js';
 import type {Environment, Prompt} from './environment.js';
 import {checkParity} from './learn/parity.js';
 import type {ResidentLearner} from './learn/learner.js';
+import {statistics} from './numeric/advantages.js';
 import type {SamplerTables} from './numeric/samplers/named.js';
 import {windowed} from './numeric/samplers/ode.js';
 import type {Reward} from './reward.js';
@@ -36,10 +37,13 @@ export function promptsOf(
   {pool, promptsPerIteration, seed}: Pick<TrainParts, 'pool' | 'promptsPerIteration' | 'seed'>,
   iteration: number,
 ): Prompt[] {
+  const orders = new Map<number, Int32Array>();
   return Array.from({length: promptsPerIteration}, (_, i) => {
     const at = iteration * promptsPerIteration + i;
     const pass = Math.floor(at / pool.length);
-    return pool[permutation({seed, purpose: 'promptOrder', iteration: pass}, pool.length)[at % pool.length]];
+    let order = orders.get(pass);
+    if (!order) orders.set(pass, (order = permutation({seed, purpose: 'promptOrder', iteration: pass}, pool.length)));
+    return pool[order[at % pool.length]];
   });
 }
 
@@ -71,26 +75,22 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
   let state = start;
   for (;;) {
     const began = performance.now();
-    const seen: Scored[] = [];
-    const scored$ = from(requestsOf(parts, state.iteration)).pipe(
-      rollout(generate, learner.policy),
-      score(reward, 2),
-      tap((s) => seen.push(s)),
-    );
-    const collected = await collect(scored$);
+    const scored$ = from(requestsOf(parts, state.iteration)).pipe(rollout(generate, learner.policy), score(reward, 2));
+    const collected = await lastValueFrom(scored$.pipe(toArray()));
     const rolledOut = performance.now();
     const gap = await checkParity(learner, collected[0], parts.parityBound);
     state = await lastValueFrom(algorithm.learn(from(collected), state, {learner, seed}));
     const done = performance.now();
-    const rewards = Float64Array.from(seen.flatMap((s) => Array.from(s.rewards)));
+    const rewards = collected.flatMap((s) => Array.from(s.rewards));
+    const {mean, std} = statistics(rewards);
     state = {
       ...state,
       metrics: {
-        'reward/mean': mean(rewards),
-        'reward/std': deviation(rewards),
+        'reward/mean': mean,
+        'reward/std': std,
         'reward/min': Math.min(...rewards),
         'reward/max': Math.max(...rewards),
-        'reward/groupStd': mean(groupDeviations(seen)),
+        'reward/groupStd': statistics(groupDeviations(collected)).mean,
         ...state.metrics,
         'policy/ratioGap': gap,
         'time/rolloutSeconds': (rolledOut - began) / 1000,
@@ -101,25 +101,12 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
   }
 }
 
-const collect = async (scored$: Observable<Scored>): Promise<Scored[]> => {
-  const all: Scored[] = [];
-  await lastValueFrom(scored$.pipe(tap((s) => all.push(s))));
-  return all;
-};
-
-const mean = (values: ArrayLike<number>): number => Array.from(values).reduce((s, x) => s + x, 0) / values.length;
-
-function deviation(values: ArrayLike<number>): number {
-  const m = mean(values);
-  return Math.sqrt(mean(Array.from(values, (x) => (x - m) ** 2)));
-}
-
 function groupDeviations(scored: readonly Scored[]): number[] {
   const groups = new Map<string, number[]>();
   for (const {trajectories, rewards} of scored) {
     trajectories.prompts.forEach((p, i) => groups.set(p.id, [...(groups.get(p.id) ?? []), rewards[i]]));
   }
-  return [...groups.values()].map(deviation);
+  return [...groups.values()].map((group) => statistics(group).std);
 }
 
 /**

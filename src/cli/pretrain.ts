@@ -7,10 +7,11 @@ import {ConfigError} from '../errors.js';
 import {peerNames} from '../options.js';
 import {pretrain, type PretrainEvent} from '../pretrain/pretrain.js';
 import {renderConfig, resolveConfig} from '../run/config.js';
-import {claimRunFolder, createRunFolder, openRunFolder} from '../run/runFolder.js';
+import {openRunFolder} from '../run/runFolder.js';
 import {runInfo, writeRunInfo} from '../run/runInfo.js';
 import type {CommandBody} from './command.js';
 import {configFlags, configSources, otherFlagNames} from './configFlags.js';
+import {folderOf, runFolderFlags} from './runFolderFlags.js';
 import {progressLine, type ProgressLine} from './progress.js';
 
 const schema = z.strictObject({
@@ -79,8 +80,7 @@ function narrator(line: ProgressLine): (event: PretrainEvent) => void {
 export const body: CommandBody = {
   options: () => ({
     ...configFlags(schema),
-    'output-dir': {type: 'string', requiresArg: true, describe: 'Folder of the run; default runs/pretrain-<n>'},
-    force: {type: 'boolean', describe: 'Replace the run that is in the folder'},
+    ...runFolderFlags('pretrain'),
     resume: {type: 'string', requiresArg: true, describe: 'Go on with the run in this folder, with its settings'},
   }),
   otherNames: otherFlagNames,
@@ -103,17 +103,12 @@ export const body: CommandBody = {
     }
     const environment = environments.get(config.environment).open(config.preset);
     if (!environment.openClips) throw new ConfigError(`pretrain: ${environment.name} makes no clips of its own to train on.`);
-    const folder =
-      resumed !== undefined
-        ? await openRunFolder(resumed)
-        : output === undefined
-          ? await claimRunFolder('runs', 'pretrain')
-          : await createRunFolder(output, {force: argv['force'] === true});
-    if (resumed === undefined) {
+    const {folder, resume} = await folderOf(argv, 'pretrain');
+    if (!resume) {
       await writeFile(folder.config, renderConfig(schema, config));
       await writeRunInfo(folder.info, await runInfo(['pretrain', ...args], config.seed, []));
     }
-    const device = await openDevice(config.device, config.threads === 0 ? {} : {threads: config.threads});
+    const device = await openDevice(config.device, {threads: config.threads});
     const {stills, clips, stillBatch, clipBatch, muonRate, adamRate, emaDecay, captionDrop} = config;
     try {
       await pretrain({
@@ -122,7 +117,7 @@ export const body: CommandBody = {
         plan: {stills, clips, stillBatch, clipBatch, muonRate, adamRate, averageDecay: emaDecay, captionDrop},
         seed: config.seed,
         folder,
-        resume: resumed !== undefined,
+        resume,
         every: config.every,
         prompts: config.prompts,
         signal: io.signal,

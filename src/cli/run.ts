@@ -6,12 +6,13 @@ import {ConfigError} from '../errors.js';
 import type {Comparison} from '../evaluate/evaluate.js';
 import {renderConfig, resolveConfig} from '../run/config.js';
 import {peerNames} from '../options.js';
-import {claimRunFolder, createRunFolder, openRunFolder, type RunFolder} from '../run/runFolder.js';
+import {openRunFolder, type RunFolder} from '../run/runFolder.js';
 import type {Estimate, Geometry, TuneEvent} from '../tune/events.js';
 import {runTuning} from '../tune/open.js';
 import {refuseIdle, tuneSchema} from '../tune/schema.js';
 import {printJson, type CommandBody, type Io} from './command.js';
 import {configFlags, configSources, otherFlagNames} from './configFlags.js';
+import {folderOf, runFolderFlags} from './runFolderFlags.js';
 import {duration, progressLine, shortNumber, type ProgressLine} from './progress.js';
 
 const seconds = (): number => performance.now() / 1000;
@@ -76,27 +77,12 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
   };
 }
 
-async function folderOf(
-  argv: Readonly<Record<string, unknown>>,
-  algorithm: string,
-): Promise<{folder: RunFolder; resume: boolean}> {
-  const [output, resumed] = [argv['output-dir'] as string | undefined, argv['resume'] as string | undefined];
-  if (resumed !== undefined) {
-    if (output !== undefined || argv['force'] === true)
-      throw new ConfigError('--resume goes on in its own folder; leave --output-dir and --force out.');
-    return {folder: await openRunFolder(resumed), resume: true};
-  }
-  if (output === undefined) return {folder: await claimRunFolder('runs', algorithm), resume: false};
-  return {folder: await createRunFolder(output, {force: argv['force'] === true}), resume: false};
-}
-
 /** The command. */
 export const body: CommandBody = {
   positionals: {algorithm: {type: 'string', describe: `Optimizer: ${algorithms.names.join(', ')}`, demandOption: true}},
   options: (args) => ({
     ...configFlags(tuneSchema(algorithms.get(algorithmIn(args))), ['algorithm']),
-    'output-dir': {type: 'string', requiresArg: true, describe: 'Folder of the run; default runs/<algorithm>-<n>'},
-    force: {type: 'boolean', describe: 'Replace the run that is in the folder'},
+    ...runFolderFlags('<algorithm>'),
     resume: {type: 'string', requiresArg: true, describe: 'Go on with the run in this folder, bit for bit'},
     json: {type: 'boolean', describe: 'Print the summary as one JSON object on stdout'},
   }),

@@ -78,7 +78,7 @@ export interface Device {
 
 /** Settings of a device. */
 export interface DeviceOptions {
-  /** Threads of one operator. Default: physical cores. */
+  /** Threads of one operator. Default, and if 0: physical cores. */
   readonly threads?: number;
   /** Called after each compilation. */
   readonly onCompile?: (report: CompileReport) => void;

@@ -13,6 +13,7 @@ import type {Device, DeviceOptions} from './device.js';
 import {openEagerDevice} from './eagerDevice.js';
 import {openOrtDevice} from './ortDevice.js';
 import {physicalCores} from './threads.js';
+import {besideModule} from '../workers/pool.js';
 import {troubleIn, type Trouble} from './trouble.js';
 
 /** Every device that a configuration may name. */
@@ -42,7 +43,7 @@ const PROBE_SECONDS = 60;
 
 /** Tries a provider in a process of its own. */
 async function providerTrouble(provider: string): Promise<Trouble | undefined> {
-  const file = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './probe.ts' : './probe.js', import.meta.url));
+  const file = fileURLToPath(besideModule(import.meta.url, 'probe'));
   const said = await new Promise<string>((resolve) => {
     const options = {timeout: PROBE_SECONDS * 1000};
     execFile(process.execPath, [...process.execArgv, file, provider], options, (error, stdout, stderr) => {
@@ -80,7 +81,7 @@ async function openTfjs(name: DeviceName, packageName: string, backend: string):
 async function openUnchecked(name: DeviceName, options: DeviceOptions): Promise<Device> {
   const found = eager[name];
   if (found) return openTfjs(name, ...found);
-  return openOrtDevice(name, {provider: name as 'cpu' | 'webgpu' | 'cuda', threads: options.threads ?? physicalCores()}, options);
+  return openOrtDevice(name, {provider: name as 'cpu' | 'webgpu' | 'cuda', threads: options.threads || physicalCores()}, options);
 }
 
 /** One small product: a provider that loads but cannot compute is no device. */

@@ -15,11 +15,10 @@ import {
 import {encodeOnnx} from './onnx.js';
 import {optimise} from './passes/index.js';
 import type {Answer, Envelope, Feed, Packet, Request, SessionSettings} from './protocol.js';
+import {besideModule} from '../workers/pool.js';
 import {startWorker} from '../workers/startWorker.js';
 import {guardsOf, targetsOf} from './targets.js';
 import {trace, type InputSpec, type NumericFunction} from './trace.js';
-
-const workerFile = (): URL => new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
 /** Requests to one worker thread, answered in order. */
 class Channel {
@@ -29,7 +28,7 @@ class Channel {
   private closed: Error | undefined;
 
   constructor() {
-    this.worker = startWorker(workerFile());
+    this.worker = startWorker(besideModule(import.meta.url, 'worker'));
     this.worker.on('message', ({id, body}: Envelope<Answer>) => {
       const waiter = this.waiting.get(id);
       this.waiting.delete(id);

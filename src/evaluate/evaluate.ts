@@ -4,9 +4,9 @@
  */
 import type {ResidentTree} from '../engine/device.js';
 import type {Judge, Judgement, Prompt} from '../environment.js';
-import {odeTable} from '../numeric/samplers/named.js';
 import type {Reward} from '../reward.js';
 import type {Generator} from '../rollout/generate.js';
+import {noiseless} from '../rollout/noiseless.js';
 import {scoreVideos} from '../rollout/scoreVideos.js';
 import {concatRows, type NdArray} from '../tensor/ndarray.js';
 import {bootstrap, type Interval} from './bootstrap.js';
@@ -50,15 +50,7 @@ export async function evaluateSuite(
   const judgements: Judgement[] = [];
   for (let first = 0; first < suite.prompts.length; first += BATCH) {
     const prompts = suite.prompts.slice(first, first + BATCH);
-    const request = {
-      prompts,
-      samples: 1,
-      table: odeTable(suite.steps),
-      seed: suite.seed,
-      iteration: 0,
-      purpose: 'evaluation',
-      sharedStart: false,
-    };
+    const request = noiseless({prompts, steps: suite.steps, seed: suite.seed, purpose: 'evaluation'});
     const made = (await generate(policy, request)).videos;
     videos.push(made);
     rewards.set(await scoreVideos(reward, made, prompts), first);

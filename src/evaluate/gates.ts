@@ -4,8 +4,9 @@
  */
 import type {ResidentTree} from '../engine/device.js';
 import type {Environment, Judge, Judgement, Prompt} from '../environment.js';
-import {odeTable} from '../numeric/samplers/named.js';
+import {statistics} from '../numeric/advantages.js';
 import type {Generator} from '../rollout/generate.js';
+import {noiseless} from '../rollout/noiseless.js';
 
 /** What is measured, and how large it may be. */
 export const gates = {
@@ -49,16 +50,7 @@ export async function measureGates({environment, generate, policy, judge, prompt
     const perBatch = BATCH / samples;
     for (let first = 0; first < list.length; first += perBatch) {
       const part = list.slice(first, first + perBatch);
-      const request = {
-        prompts: part,
-        samples,
-        table: odeTable(steps),
-        seed: SEED,
-        iteration: 0,
-        purpose: 'gates',
-        sharedStart: false,
-      };
-      const made = await generate(policy, request);
+      const made = await generate(policy, noiseless({prompts: part, samples, steps, seed: SEED, purpose: 'gates'}));
       all.push(...(await judge.judge(made.videos, made.prompts)));
     }
     return all;
@@ -77,9 +69,7 @@ export async function measureGates({environment, generate, policy, judge, prompt
 
 /** Some members keep every promise and some do not, and they differ overall: there is something to compare. */
 function isMixed(group: readonly Judgement[]): boolean {
-  const overall = group.map((j) => j['overallConsistency'] ?? 0);
-  const mean = overall.reduce((s, x) => s + x, 0) / overall.length;
-  const spread = Math.sqrt(overall.reduce((s, x) => s + (x - mean) ** 2, 0) / overall.length);
+  const spread = statistics(group.map((j) => j['overallConsistency'] ?? 0)).std;
   const kept = group.filter((j) => j['strict'] === 1).length;
   return spread > SPREAD && kept > 0 && kept < group.length;
 }

@@ -14,7 +14,7 @@ import {ema, emaDecayAt} from '../numeric/optim/ema.js';
 import type {Density} from '../numeric/transition.js';
 import {predict} from '../rollout/predict.js';
 import {packedPolicy, policyTensors, unpackedPolicy, type PolicyPacking} from '../rollout/residentPolicy.js';
-import {float32, zeros, type NdArray} from '../tensor/ndarray.js';
+import {scalar, zeros, type NdArray} from '../tensor/ndarray.js';
 import {mapTree, type Branch, type Params} from '../tensor/tree.js';
 
 const EPSILON = 1e-8;
@@ -58,7 +58,6 @@ export interface ResidentLearner extends Learner {
   close(): Promise<void>;
 }
 
-const scalar = (x: number): NdArray<'float32'> => float32([x], []);
 const number = (a: unknown): number => (a as NdArray).data[0];
 
 /** Builds a learner, at the beginning or where a snapshot left it. */

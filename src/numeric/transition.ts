@@ -24,7 +24,8 @@ export interface TransitionInputs {
   readonly std: tf.Tensor;
 }
 
-const meanOf = ({latent, x0, a, b}: TransitionInputs): tf.Tensor =>
+/** Mean of a step: a·latent + b·x0. */
+export const meanOf = ({latent, x0, a, b}: Omit<TransitionInputs, 'std'>): tf.Tensor =>
   tf.add(tf.mul(perRow(a, latent), latent), tf.mul(perRow(b, x0), x0));
 
 // The point reached is a sample, not a function of the parameters: gradients flow through the mean alone.

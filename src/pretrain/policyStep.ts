@@ -11,6 +11,7 @@ import {adamw, type AdamWOptions} from '../numeric/optim/adamw.js';
 import {clipByGlobalNorm} from '../numeric/optim/clip.js';
 import {ema} from '../numeric/optim/ema.js';
 import {nesterov, orthogonalise, type MuonOptions} from '../numeric/optim/muon.js';
+import {perRow} from '../numeric/rows.js';
 import {zeros, type NdArray} from '../tensor/ndarray.js';
 import {pack, packing, unpack, unpackArray, type Packing} from '../tensor/pack.js';
 import {leaves, unflatten, type Branch, type Params} from '../tensor/tree.js';
@@ -72,6 +73,14 @@ export function initialState(params: Params, layout: PolicyLayout): Params {
 const at = (tree: Branch<tf.Tensor>, ...keys: string[]): tf.Tensor =>
   keys.reduce<unknown>((node, key) => (node as Branch<tf.Tensor>)[key], tree) as tf.Tensor;
 
+/** A batch's clean video, its noisy latent (1 − t)·x0 + t·ε, and t to multiply them with. */
+function noised(batch: Branch<tf.Tensor>): {video: tf.Tensor; latent: tf.Tensor; time: tf.Tensor} {
+  const video = asVideo(at(batch, 'video'));
+  const time = perRow(at(batch, 'time'), video);
+  const latent = tf.add(tf.mul(video, tf.sub(1, time)), tf.mul(at(batch, 'noise'), time));
+  return {video, latent, time};
+}
+
 const asVideo = (bytes: tf.Tensor): tf.Tensor => tf.sub(tf.mul(tf.cast(bytes, 'float32'), 1 / 127.5), 1);
 
 /**
@@ -81,9 +90,7 @@ const asVideo = (bytes: tf.Tensor): tf.Tensor => tf.sub(tf.mul(tf.cast(bytes, 'f
  * caption is withheld.
  */
 function flowMatchingLoss(policy: Policy, params: Branch<tf.Tensor>, batch: Branch<tf.Tensor>): tf.Scalar {
-  const video = asVideo(at(batch, 'video'));
-  const time = tf.reshape(at(batch, 'time'), [-1, 1, 1, 1, 1]);
-  const latent = tf.add(tf.mul(video, tf.sub(1, time)), tf.mul(at(batch, 'noise'), time));
+  const {video, latent, time} = noised(batch);
   const count = video.shape[0];
   const drop = tf.reshape(at(batch, 'drop'), [count, 1, 1]);
   const text = policy.encode(params, at(batch, 'tokens'));
@@ -145,9 +152,7 @@ export function heldOutError(policy: Policy, layout: PolicyLayout): (inputs: Bra
   return (inputs) => {
     const [average, batch] = [inputs['average'], inputs['batch']] as Branch<tf.Tensor>[];
     const params = unpackTensors(at(average, 'matrices'), at(average, 'rest'), layout);
-    const video = asVideo(at(batch, 'video'));
-    const time = tf.reshape(at(batch, 'time'), [-1, 1, 1, 1, 1]);
-    const latent = tf.add(tf.mul(video, tf.sub(1, time)), tf.mul(at(batch, 'noise'), time));
+    const {video, latent} = noised(batch);
     const predicted = policy.denoise(params, latent, at(batch, 'time'), policy.encode(params, at(batch, 'tokens')));
     return {error: tf.mean(tf.square(tf.sub(predicted, video)))};
   };

@@ -6,9 +6,9 @@ import {join} from 'node:path';
 import type {Environment} from '../environment.js';
 import type {Device} from '../engine/device.js';
 import {measureGates, type GateReport} from '../evaluate/gates.js';
-import {odeTable} from '../numeric/samplers/named.js';
 import {clipOf, contactSheet, toBytes} from '../report/pictures.js';
 import {createGenerator} from '../rollout/generate.js';
+import {noiseless} from '../rollout/noiseless.js';
 import {packPolicyFor, putPolicy} from '../rollout/residentPolicy.js';
 import {loadForResume, removeDrafts, saveCheckpoint} from '../run/checkpoint.js';
 import {openMetrics} from '../run/metrics.js';
@@ -124,15 +124,7 @@ async function measure(
     const generate = createGenerator(environment, device, layout, 'gaussian', 1);
     const gates = await measureGates({environment, generate, policy, judge, prompts, steps: STEPS});
     const shown = environment.prompts('heldOut', SHOWN);
-    const {videos} = await generate(policy, {
-      prompts: shown,
-      samples: 1,
-      table: odeTable(STEPS),
-      seed: 0,
-      iteration: 0,
-      purpose: 'sheet',
-      sharedStart: false,
-    });
+    const {videos} = await generate(policy, noiseless({prompts: shown, steps: STEPS, seed: 0, purpose: 'sheet'}));
     const bytes = toBytes(videos);
     const rows = shown.map((prompt, i) => ({caption: prompt.text, clips: [clipOf(bytes, i)]}));
     await writeAtomically(join(folder.samples, `${name}.png`), [(await contactSheet(rows, {minimumSide: 48})).bytes]);

@@ -3,7 +3,7 @@ import type {ClipSource, Environment} from '../environment.js';
 import type {Device, ResidentTree} from '../engine/device.js';
 import {ConfigError, NonFiniteError} from '../errors.js';
 import {adamCorrections} from '../numeric/optim/adamw.js';
-import {float32, ndarray, sizeOf, type NdArray} from '../tensor/ndarray.js';
+import {float32, ndarray, scalar, sizeOf, type NdArray} from '../tensor/ndarray.js';
 import {normals, uniforms} from '../tensor/random.js';
 import type {Params} from '../tensor/tree.js';
 import {adamOptions, heldOutError, initialState, policyLayout, policyStep, unpackPolicy} from './policyStep.js';
@@ -46,8 +46,6 @@ export interface TrainerStart {
   readonly updates?: number;
   readonly state?: Params;
 }
-
-const scalar = (x: number): NdArray<'float32'> => float32([x], []);
 
 /** Builds a trainer; clips are rendered by `threads` worker threads while the device computes. */
 export async function openPolicyTrainer(

@@ -2,12 +2,12 @@
  * Generation: prompts in, trajectories out. One compiled step serves every sampler and every step of it, because a sampler is a
  * table of coefficients; the text is encoded once a prompt.
  */
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import type {Device, Jitted, Resident, ResidentTree} from '../engine/device.js';
 import type {Environment, Prompt} from '../environment.js';
 import {NonFiniteError} from '../errors.js';
 import type {Transition} from '../numeric/samplers/sampler.js';
-import {step, type Density} from '../numeric/transition.js';
+import {meanOf, step, type Density} from '../numeric/transition.js';
 import {ndarray, sizeOf, take, type NdArray} from '../tensor/ndarray.js';
 import {normals} from '../tensor/random.js';
 import type {Branch, Params} from '../tensor/tree.js';
@@ -64,23 +64,22 @@ export function createGenerator(
     const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
     return {text: policy.encode(policyTensors(trained, frozen, layout), inputs['tokens'] as tf.Tensor)};
   });
-  const act: Jitted = device.jit('rollout/step', (inputs) => {
+  const predictFrom = (inputs: Branch<tf.Tensor>): tf.Tensor => {
     const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
-    const given = inputs as Record<string, tf.Tensor>;
+    const {latent, time, scale, text} = inputs as Record<string, tf.Tensor>;
+    // Only the text of "no prompt" needs the text tower.
     const params = guidanceScale === 1 ? trainedTensors(trained, layout) : policyTensors(trained, frozen, layout);
-    const {latent, time, scale, a, b, std, noise, text} = given as Required<typeof given>;
-    const x0 = predict(policy, params, {latent: latent, time: time, scale: scale, text: text}, guidanceScale);
-    const {next, logProb} = step({latent: latent, x0, a: a, b: b, std: std, noise: noise}, density);
+    return predict(policy, params, {latent, time, scale, text}, guidanceScale);
+  };
+  const act: Jitted = device.jit('rollout/step', (inputs) => {
+    const {latent, a, b, std, noise} = inputs as Record<string, tf.Tensor>;
+    const {next, logProb} = step({latent, x0: predictFrom(inputs), a, b, std, noise}, density);
     return {next, logProb};
   });
   // Deterministic steps need neither noise nor score.
   const walk: Jitted = device.jit('rollout/deterministicStep', (inputs) => {
-    const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
-    const {latent, time, scale, a, b, text} = inputs as Record<string, tf.Tensor>;
-    const params = guidanceScale === 1 ? trainedTensors(trained, layout) : policyTensors(trained, frozen, layout);
-    const x0 = predict(policy, params, {latent: latent, time: time, scale: scale, text: text}, guidanceScale);
-    const rows = (c: tf.Tensor): tf.Tensor => tf.reshape(c, [-1, ...latentShape.map(() => 1)]);
-    return {next: tf.add(tf.mul(rows(a), latent), tf.mul(rows(b), x0))};
+    const {latent, a, b} = inputs as Record<string, tf.Tensor>;
+    return {next: meanOf({latent, x0: predictFrom(inputs), a, b})};
   });
 
   const draw = (

@@ -50,6 +50,9 @@ export const zeros = <D extends DType>(dtype: D, shape: readonly number[]): NdAr
 export const float32 = (values: ArrayLike<number>, shape: readonly number[] = [values.length]): NdArray<'float32'> =>
   ndarray('float32', shape, Float32Array.from(values));
 
+/** A float32 array of rank 0. */
+export const scalar = (value: number): NdArray<'float32'> => float32([value], []);
+
 /** An int32 array from numbers; the shape defaults to the length. */
 export const int32 = (values: ArrayLike<number>, shape: readonly number[] = [values.length]): NdArray<'int32'> =>
   ndarray('int32', shape, Int32Array.from(values));

@@ -90,7 +90,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
     if (algorithm.needs.differentiableReward && !reward.differentiable) {
       throw new ConfigError(`algorithm "${algorithm.name}" needs a differentiable reward; "${reward.name}" is not.`);
     }
-    device = await openDevice(config.device, config.threads === 0 ? {} : {threads: config.threads});
+    device = await openDevice(config.device, {threads: config.threads});
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
     else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
     return await tune({

@@ -3,9 +3,9 @@ import {join} from 'node:path';
 import {environments} from '../builtins.js';
 import {openDevice} from '../engine/devices.js';
 import {ConfigError} from '../errors.js';
-import {odeTable} from '../numeric/samplers/named.js';
 import {animatedWebp, clipOf, contactSheet, toBytes} from '../report/pictures.js';
 import {createGenerator} from '../rollout/generate.js';
+import {noiseless} from '../rollout/noiseless.js';
 import {packPolicyFor, putPolicy} from '../rollout/residentPolicy.js';
 import {fileName} from '../run/runFolder.js';
 import {readWeights} from '../run/weights.js';
@@ -45,20 +45,15 @@ export async function sample(request: SampleRequest): Promise<{videos: SampleFil
   if (request.texts.length === 0) throw new ConfigError('sample: wanted a caption; got none.');
   environment.policy.tokenize(request.texts);
   const {params} = await readWeights(weightsOf(environment, request.policy));
-  const device = await openDevice(request.device, request.threads === 0 ? {} : {threads: request.threads});
+  const device = await openDevice(request.device, {threads: request.threads});
   try {
     const layout = packPolicyFor(environment, params);
     const generate = createGenerator(environment, device, layout, 'gaussian', request.guidanceScale);
     const prompts = request.texts.map((text) => ({id: text, text}));
-    const made = await generate(await putPolicy(device, params, layout), {
-      prompts,
-      samples: request.count,
-      table: odeTable(request.steps),
-      seed: request.seed,
-      iteration: 0,
-      purpose: 'sample',
-      sharedStart: false,
-    });
+    const made = await generate(
+      await putPolicy(device, params, layout),
+      noiseless({prompts, samples: request.count, steps: request.steps, seed: request.seed, purpose: 'sample'}),
+    );
     const bytes = toBytes(made.videos);
     const videos: SampleFile[] = [];
     for (const [i, {text}] of made.prompts.entries()) {

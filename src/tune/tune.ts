@@ -10,14 +10,14 @@ import {compare, evaluateSuite, type Comparison, type Suite, type SuiteScores} f
 import {createLearner, type LearnerSnapshot, type ResidentLearner} from '../learn/learner.js';
 import {samplerTables, type SamplerTables} from '../numeric/samplers/named.js';
 import type {Reward} from '../reward.js';
-import {createGenerator, type Generator} from '../rollout/generate.js';
+import {createGenerator} from '../rollout/generate.js';
 import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
 import {loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
 import {openMetrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
 import type {RunConfig} from '../run/runSchema.js';
 import {peakMemoryBytes, writeSummary, type RunSummary} from '../run/summary.js';
-import {openEvents, type EventFile} from '../run/tensorboard.js';
+import {openEvents} from '../run/tensorboard.js';
 import {writeWeights} from '../run/weights.js';
 import {sizeOf} from '../tensor/ndarray.js';
 import type {Params} from '../tensor/tree.js';
@@ -25,7 +25,7 @@ import {iterations, type TrainParts} from '../train.js';
 import type {Device} from '../engine/device.js';
 import {geometryOf} from './geometry.js';
 import type {TuneEvent} from './events.js';
-import {writePictures} from './pictures.js';
+import {pictureWriter} from './pictures.js';
 
 /** Prompts that training draws from, the first ones of the split. */
 const POOL = 512;
@@ -110,6 +110,15 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     report({kind: 'evaluating', when, prompts: suite.prompts.length});
     return evaluateSuite(generate, policy, suite, reward, judge);
   };
+  const pictures = pictureWriter({
+    folder,
+    environment,
+    generate,
+    learner,
+    events,
+    steps: config.evaluation.steps,
+    seed: EVALUATION_SEED,
+  });
   const summarise = (
     status: RunSummary['status'],
     iterations: number,
@@ -152,7 +161,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     const before = await measure(learner.reference, 'before');
     const secondsPerClipStep = (performance.now() - beforeAt) / 1000 / (suite.prompts.length * suite.steps);
     report({kind: 'estimate', estimate: estimateOf(config, geometry, secondsPerClipStep)});
-    await pictures(parts, generate, learner, events, start.state.iteration);
+    await pictures(start.state.iteration);
 
     const parts_: TrainParts = {
       environment,
@@ -176,8 +185,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       await events.scalars(state.iteration, state.metrics);
       report({kind: 'iteration', iteration: state.iteration, metrics: state.metrics, fraction: fractionOf(config, progress)});
       if (state.iteration % config.checkpointEvery === 0) await save();
-      if (config.sampleEvery > 0 && state.iteration % config.sampleEvery === 0)
-        await pictures(parts, generate, learner, events, state.iteration);
+      if (config.sampleEvery > 0 && state.iteration % config.sampleEvery === 0) await pictures(state.iteration);
       const {every} = config.evaluation;
       if (every > 0 && state.iteration % every === 0) {
         report({
@@ -200,7 +208,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     });
     if (parts.signal.aborted) return await finish(summarise('interrupted', progress.state.iteration, []), []);
     const comparisons = compare(before, await measure(learner.averaged, 'after'), judge, config.seed);
-    await pictures(parts, generate, learner, events, progress.state.iteration);
+    await pictures(progress.state.iteration);
     return await finish(summarise('done', progress.state.iteration, comparisons), comparisons);
   } catch (error) {
     // The last good state is worth keeping whatever went wrong; the error itself is the caller's.
@@ -236,26 +244,6 @@ function estimateOf(
     iterations: Math.min(config.iterations ?? Infinity, byTime),
     memoryBytes: peakMemoryBytes() + geometry.trajectoryBytes,
   };
-}
-
-async function pictures(
-  parts: TuneParts,
-  generate: Generator,
-  learner: ResidentLearner,
-  events: EventFile,
-  iteration: number,
-): Promise<void> {
-  const {folder, environment, config} = parts;
-  await writePictures({
-    folder,
-    environment,
-    generate,
-    learner,
-    events,
-    iteration,
-    steps: config.evaluation.steps,
-    seed: EVALUATION_SEED,
-  });
 }
 
 function makeLearner(

@@ -2,7 +2,8 @@
  * A few worker threads that answer requests of one kind. Requests queue for the next free thread; array buffers in a reply
  * are moved, not copied. Idle threads never keep the process alive.
  */
-import {parentPort, Worker, workerData as data, type Transferable} from 'node:worker_threads';
+import {parentPort, workerData as data, type Transferable, type Worker} from 'node:worker_threads';
+import {startWorker} from './startWorker.js';
 
 /** Threads that answer `Request` with `Reply`. */
 export interface WorkerPool<Request, Reply> {
@@ -55,7 +56,7 @@ export function workerPool<Request, Reply>(module: URL, threads: number, setup: 
   };
 
   const start = (): Worker => {
-    const worker = startThread(module, setup);
+    const worker = startWorker(module, {workerData: setup});
     worker.on('message', (answer: Answer<Reply>) => {
       const job = finish(worker, true);
       if ('error' in answer) job?.reject(answer.error);
@@ -89,16 +90,6 @@ export function workerPool<Request, Reply>(module: URL, threads: number, setup: 
       await Promise.all([...idle, ...busy.keys()].map((worker) => worker.terminate()));
     },
   };
-}
-
-/**
- * Starts a thread. From source, Node 20 does not give a thread the TypeScript loader of its parent, so the thread first
- * registers one for itself.
- */
-function startThread(module: URL, setup: unknown): Worker {
-  if (!module.pathname.endsWith('.ts')) return new Worker(module, {workerData: setup});
-  const code = `import('tsx/esm/api').then(({register}) => (register(), import(${JSON.stringify(module.href)})));`;
-  return new Worker(code, {eval: true, workerData: setup});
 }
 
 /**
