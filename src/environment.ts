@@ -7,6 +7,7 @@
  * transition serves them all (`numeric/transition.ts`).
  */
 import type {Tensor} from '@tensorflow/tfjs-core';
+import type {EncoderModule} from './encoder.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
 
@@ -102,6 +103,8 @@ export interface Environment {
   decode(latents: NdArray<'float32'>): NdArray<'float32'>;
   /** The truth of this world, if it has one; starts its workers, so call it once and close it. */
   openJudge?(threads: number): Judge;
+  /** Video-text encoders that were trained for this world and size. The first is the one that rewards use by default. */
+  readonly encoders?: readonly EncoderModule[];
   /** Clips to pre-train on, if the world makes its own. `stream` separates training from validation clips. */
   openClips?(stream: 'train' | 'validation', threads: number): ClipSource;
 }

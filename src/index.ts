@@ -7,6 +7,15 @@
 
 // The three contracts.
 export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {
+  CrossAttention,
+  EncodedText,
+  EncodedVideo,
+  EncoderModule,
+  RefineAttention,
+  TokenGeometry,
+  VideoTextEncoder,
+} from './encoder.js';
 export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
 export type {
   Algorithm,

@@ -4,6 +4,16 @@ export {ConfigError, ShapeError} from './errors.js';
 export {float32, ndarray, rows, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
 export type {Branch, Params} from './tensor/tree.js';
 export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {CallResult, Device, Jitted, ResidentTree} from './engine/device.js';
+export type {
+  CrossAttention,
+  EncodedText,
+  EncodedVideo,
+  EncoderModule,
+  RefineAttention,
+  TokenGeometry,
+  VideoTextEncoder,
+} from './encoder.js';
 export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
 export {textPolicy, type TextPolicyConfig} from './models/textPolicy.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';

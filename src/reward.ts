@@ -4,6 +4,7 @@
  * Any reward works with the policy-gradient algorithms. One that also offers `differentiable` works with every algorithm.
  */
 import type {Tensor} from '@tensorflow/tfjs-core';
+import type {Device} from './engine/device.js';
 import type {Environment, Judge, Prompt} from './environment.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
@@ -38,6 +39,8 @@ export interface Reward {
 /** What a reward may ask of the run it serves. */
 export interface RewardContext {
   readonly environment: Environment;
+  /** Where a reward's own networks run: the device of the run, shared with the policy. The reward does not close it. */
+  readonly device: Device;
   /**
    * The world's judge, shared with the evaluation.
    *

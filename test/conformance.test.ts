@@ -263,7 +263,7 @@ describe('conformance', function () {
 
   describe('of a broken reward', () => {
     const toy = gaussianToy();
-    const good = await_(() => brightness.open({environment: toy, judge: () => expect.fail('no judge')}));
+    const good = await_(() => brightness.open({environment: toy, device, judge: () => expect.fail('no judge')}));
     const broken = (change: (reward: Reward) => Partial<Reward>, named: Partial<RewardModule> = {}): RewardModule => ({
       ...brightness,
       ...named,

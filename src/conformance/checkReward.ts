@@ -31,7 +31,7 @@ export interface RewardExamples {
  *
  * @param environment whose videos it scores; a small one.
  * @param options.examples pairs that show that higher is better.
- * @param options.device where to run its differentiable form; default: a device of its own.
+ * @param options.device where its networks and its differentiable form run; default: a device of its own.
  * @throws ContractError that lists all faults.
  */
 export async function checkReward(
@@ -49,8 +49,9 @@ export async function checkReward(
     if (!judge) throw new ConfigError(`the environment ${environment.name} has no judge`);
     return judge;
   };
-  const reward = await found.part('open', () => module.open({environment, judge: openJudge}));
-  if (reward) {
+  await onDevice(options.device, async (device) => {
+    const reward = await found.part('open', () => module.open({environment, device, judge: openJudge}));
+    if (!reward) return;
     found.check(reward.name === module.name, `name: wanted ${module.name}, as registered; got ${reward.name}`);
     found.check(reward.unit === module.unit, `unit: wanted ${module.unit}, as registered; got ${reward.unit}`);
     const prompts = repeated(environment.prompts('train', 3), COUNT);
@@ -60,12 +61,10 @@ export async function checkReward(
     if (examples) await found.part('examples', () => checkExamples(found, reward, examples));
     const {differentiable} = reward;
     if (scores && differentiable) {
-      await onDevice(options.device, (device) =>
-        found.part('differentiable', () => checkDifferentiable(found, differentiable, {videos, prompts, scores, device})),
-      );
+      await found.part('differentiable', () => checkDifferentiable(found, differentiable, {videos, prompts, scores, device}));
     }
     await found.part('close', () => reward.close?.());
-  }
+  });
   await judge?.close();
   found.finish();
 }

@@ -2,10 +2,9 @@
 import type {Algorithm} from '../algorithm.js';
 import {algorithms, environments, rewards} from '../builtins.js';
 import type {Environment, Judge} from '../environment.js';
-import type {Device} from '../engine/device.js';
 import {openDevice} from '../engine/devices.js';
 import {ConfigError} from '../errors.js';
-import type {RewardModule} from '../reward.js';
+import type {Reward, RewardModule} from '../reward.js';
 import type {RunFolder} from '../run/runFolder.js';
 import {noteResume, runInfo, writeRunInfo} from '../run/runInfo.js';
 import type {RunSummary} from '../run/summary.js';
@@ -84,13 +83,13 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
     if (!judge) throw new ConfigError(`reward "${config.reward}": the environment ${environment.name} has no judge.`);
     return judge;
   };
-  const reward = await module.open({environment, judge: openJudge});
-  let device: Device | undefined;
+  const device = await openDevice(config.device, {threads: config.threads});
+  let reward: Reward | undefined;
   try {
+    reward = await module.open({environment, device, judge: openJudge});
     if (algorithm.needs.differentiableReward && !reward.differentiable) {
       throw new ConfigError(`algorithm "${algorithm.name}" needs a differentiable reward; "${reward.name}" is not.`);
     }
-    device = await openDevice(config.device, {threads: config.threads});
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
     else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
     return await tune({
@@ -108,8 +107,8 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       warning: `reward "${module.name}": ${module.summary}`,
     });
   } finally {
-    await device?.close();
+    await reward?.close?.();
     await judge?.close();
-    await reward.close?.();
+    await device.close();
   }
 }

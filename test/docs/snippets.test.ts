@@ -1,6 +1,7 @@
 /** TypeScript in the documents is TypeScript that is checked: each block stands in a file of examples/ or test/docs/snippets/. */
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {expect} from 'chai';
+import type {RewardContext} from '../../src/reward.js';
 import {createRunFolder} from '../../src/run/runFolder.js';
 import {ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
 import {uniforms} from '../../src/tensor/random.js';
@@ -9,6 +10,7 @@ import {tuneConfig} from '../../src/tune/schema.js';
 import {documents, filesOf, read} from '../support/documents.js';
 import {runEagerly} from '../support/eager.js';
 import {temporaryFolder} from '../support/files.js';
+import {openTestDevice} from '../support/toy.js';
 import {flatColoursModule} from './snippets/flatColours.js';
 import {redness} from './snippets/redness.js';
 import {reinforce} from './snippets/reinforce.js';
@@ -39,12 +41,11 @@ describe('plug-ins of the documents', function () {
   this.timeout(120_000);
   const folder = temporaryFolder();
   const world = flatColoursModule.open('tiny');
-  const context = {
-    environment: world,
-    judge: (): never => {
-      throw new Error('this world has no judge');
-    },
-  };
+  let context: RewardContext;
+  before(async () => {
+    context = {environment: world, device: await openTestDevice(), judge: () => expect.fail('this world has no judge')};
+  });
+  after(() => context.device.close());
 
   it('redness is 1 for red, -1 for cyan, 0 for grey', async () => {
     const shape = [3, 2, 4, 4, 3];

@@ -116,8 +116,14 @@ describe('gaussianToy', () => {
 });
 
 describe('nearTarget', () => {
+  let device: Device;
+  before(async () => {
+    device = await openTestDevice();
+  });
+  after(() => device.close());
+
   it('is minus the squared distance of the mean pixel', async () => {
-    const reward = await nearTarget.open({environment, judge: () => expect.fail('no judge is needed')});
+    const reward = await nearTarget.open({environment, device, judge: () => expect.fail('no judge is needed')});
     const scores = await reward.score(float32([0, 0.5, 1, 0.25, 0.25, 0.25], [2, 1, 1, 1, 3]), prompts.slice(0, 2));
     expectClose(scores, [-((0.5 - nearTargetLevel) ** 2), 0], 1e-7);
   });

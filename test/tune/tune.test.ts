@@ -85,7 +85,7 @@ describe('tune', function () {
       folder,
       environment,
       algorithm: algorithm.configure(optionsOf(algorithm, config)),
-      reward: await reward.open({environment, judge: () => expect.fail('no judge is needed')}),
+      reward: await reward.open({environment, device, judge: () => expect.fail('no judge is needed')}),
       judge: undefined,
       device,
       params,
