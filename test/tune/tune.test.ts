@@ -224,16 +224,33 @@ describe('tune', function () {
     expect(error.message).to.equal('promptsPerIteration: wanted at most 4, the prompts that gaussianToy trains on; got 5.');
   });
 
-  it('closes the reward when the device cannot be opened', async () => {
-    let closed = false;
-    const reward: RewardModule = {
-      ...nearTarget,
-      open: async (context) => ({...(await nearTarget.open(context)), close: async () => void (closed = true)}),
-    };
+  it('opens no reward when the device cannot be opened', async () => {
+    let opened = false;
+    const reward: RewardModule = {...nearTarget, open: (context) => ((opened = true), nearTarget.open(context))};
     const config = configOf(toy, {iterations: 1, device: 'abacus'});
     expect(
       (await rejection(runTuning({config, folder: await fresh('nowhere'), params: worlds.gaussianToy.params, reward}))).message,
     ).to.include('unknown device "abacus"');
+    expect(opened).to.equal(false);
+  });
+
+  it('closes the reward when the run does not begin', async () => {
+    let closed = false;
+    const reward: RewardModule = {
+      ...nearTarget,
+      open: async () => ({
+        name: 'nearTarget',
+        unit: '1',
+        score: async () => new Float32Array(0),
+        close: async () => void (closed = true),
+      }),
+    };
+    const algorithm: Algorithm = {...algorithms.get('ddpo'), needs: {differentiableReward: true}};
+    const config = configOf(toy, {iterations: 1});
+    const request = {config, folder: await fresh('unbegun'), params: worlds.gaussianToy.params, reward, algorithm};
+    expect((await rejection(runTuning(request))).message).to.equal(
+      'algorithm "ddpo" needs a differentiable reward; "nearTarget" is not.',
+    );
     expect(closed).to.equal(true);
   });
 
