@@ -46,10 +46,14 @@ export const addI32 = (a: Code, b: Code): Code => [...a, ...b, 0x6a];
 export const loop = (body: Code, condition: Code): Code => [0x03, 0x40, ...body, ...condition, 0x0d, 0x00, 0x0b];
 /** 1 if one unsigned 32-bit integer is less than another. */
 export const lessThan = (a: Code, b: Code): Code => [...a, ...b, 0x49];
+/** Bitwise and of two 32-bit integers. */
+export const andI32 = (a: Code, b: Code): Code => [...a, ...b, 0x71];
 
 const constant = (bytes: ArrayBuffer): Code => [...vector(0x0c), ...new Uint8Array(bytes)];
 /** A vector of two equal doubles. */
 export const f64 = (x: number): Code => constant(Float64Array.of(x, x).buffer);
+/** A vector of four equal floats. */
+export const f32 = (x: number): Code => constant(Float32Array.of(x, x, x, x).buffer);
 /** A vector of four integers. */
 export const i32s = (...lanes: readonly [number, number, number, number]): Code => constant(Int32Array.from(lanes).buffer);
 /** A vector of two equal 64-bit integers, from its halves. */
@@ -77,6 +81,18 @@ export const greater = binary(0x4a);
 export const [fromSigned, fromUnsigned] = [unary(0xfe), unary(0xff)];
 /** Two doubles rounded to floats in the two lower lanes; the others are 0. */
 export const toFloats = unary(0x5e);
+/** Shifts of four 32-bit lanes; the second one keeps the sign. */
+export const [shiftLeft, shiftRightSigned] = [shift(0xab), shift(0xac)];
+/** Arithmetic of four floats. */
+export const [absF32, addF32, subF32, mulF32, divF32] = [unary(0xe0), binary(0xe4), binary(0xe5), binary(0xe6), binary(0xe7)];
+/** The smaller and the larger of four floats; where one is NaN, `a`. */
+export const [minF32, maxF32] = [binary(0xea), binary(0xeb)];
+/** All bits of a lane set where the float of `a` is greater than that of `b`. */
+export const greaterF32 = binary(0x44);
+/** Four floats of signed integers. */
+export const fromSignedF32 = unary(0xfa);
+/** 1 if any bit of a vector is set: a 32-bit integer. */
+export const anyBit = unary(0x53);
 /** Picks four 32-bit lanes: 0-3 of `a`, 4-7 of `b`. */
 export const lanes = (a: Code, b: Code, picks: readonly [number, number, number, number]): Code => [
   ...a,
@@ -84,6 +100,8 @@ export const lanes = (a: Code, b: Code, picks: readonly [number, number, number,
   ...vector(0x0d),
   ...picks.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
 ];
+/** The vector at `address` + `offset`. */
+export const load = (address: Code, offset: number): Code => [...address, ...vector(0x00), 0x00, ...leb(offset)];
 /** Stores a vector at `address` + `offset`. */
 export const store = (address: Code, offset: number, value: Code): Code => [
   ...address,
@@ -93,6 +111,9 @@ export const store = (address: Code, offset: number, value: Code): Code => [
   ...leb(offset),
 ];
 
+/** The value of c₀ + c₁z + c₂z² + … in floats. */
+export const polynomialF32 = (z: Code, coefficients: readonly number[]): Code =>
+  coefficients.slice(0, -1).reduceRight<Code>((sum, c) => addF32(f32(c), mulF32(z, sum)), f32(coefficients.at(-1)!));
 /** The value of c₀ + c₁z + c₂z² + … */
 export const polynomial = (z: Code, coefficients: readonly number[]): Code =>
   coefficients.slice(0, -1).reduceRight<Code>((sum, c) => add(f64(c), mul(z, sum)), f64(coefficients.at(-1)!));

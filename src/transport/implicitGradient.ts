@@ -1,0 +1,58 @@
+/**
+ * The gradient of a transport plan by the implicit function theorem: at the solution the rounds are a fixed point, so a change of
+ * the cost moves the plan by the solution of a linear system, which the same rounds, linearised, solve.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import {scalingOf} from './formulation.js';
+import {asRow, planOf, scalingsOf, TINY, type RoundsOptions} from './scalingRounds.js';
+
+/**
+ * The plan of the rounds, whose gradient does not go back through the rounds.
+ *
+ * With row sums r, column sums c, w = (G∘P)·1 for the incoming gradient G, and α, β = τ where a scaling is free and 0 where it is at
+ * its ceiling, the adjoint system is
+ *
+ *   λ + P·(β∘μ/c) + ν·r/m = w_r,   μ + Pᵀ·(α∘λ/r) + ν·c/m = w_c,   ν + Σα∘λ + Σβ∘μ = Σw,
+ *
+ * (without ν unless the total is prescribed), and dℓ/dC = −P∘(G − α∘λ/r − β∘μ/c − ν/m)/ε. It is solved block by block as often
+ * as there are rounds; its rate is that of the rounds.
+ *
+ * @source Luise et al. 2018, arXiv:1805.11897 (balanced); Cuturi et al. 2022, OTT, arXiv:2201.12324, §3.
+ */
+export function planByFixedPoint(cost: tf.Tensor, options: RoundsOptions): tf.Tensor {
+  const {epsilon, iterations} = options;
+  const {exponent, ceiling, mass} = scalingOf(options);
+  const solve = tf.customGrad<tf.Tensor>((...args: unknown[]) => {
+    const [c, save] = args as [tf.Tensor, tf.GradSaveFunc];
+    const scalings = scalingsOf(c, options);
+    const plan = planOf(scalings);
+    const free = (logs: tf.Tensor): tf.Tensor =>
+      ceiling === Infinity ? tf.scalar(exponent) : tf.mul(tf.cast(tf.less(logs, ceiling), 'float32'), exponent);
+    save([plan, free(scalings.logU), free(scalings.logV)]);
+    return {value: plan, gradFunc};
+  });
+
+  const gradFunc = (dPlan: tf.Tensor, [plan, alpha, beta]: tf.Tensor[]): tf.Tensor => {
+    const column = (row: tf.Tensor): tf.Tensor => tf.reshape(row, [...row.shape.slice(0, -2), row.shape.at(-1)!, 1]);
+    const weighted = tf.mul(dPlan, plan);
+    const [wRows, wColumns] = [tf.sum(weighted, -1, true), column(tf.sum(weighted, -2, true))];
+    const wTotal = tf.sum(wRows, [-2, -1], true);
+    const [rowSums, columnSums] = [tf.sum(plan, -1, true), column(tf.sum(plan, -2, true))];
+    const [perRow, perColumn] = [tf.div(alpha, tf.maximum(rowSums, TINY)), tf.div(beta, tf.maximum(columnSums, TINY))];
+    /** α∘λ/r and β∘μ/c, and ν/m. */
+    let [a, b] = [tf.zerosLike(wRows), tf.zerosLike(wColumns)];
+    let nu: tf.Tensor | undefined;
+    for (let round = 0; round < iterations; round++) {
+      const without = (w: tf.Tensor, sums: tf.Tensor): tf.Tensor => (nu ? tf.sub(w, tf.mul(nu, sums)) : w);
+      a = tf.mul(perRow, tf.sub(without(wRows, rowSums), tf.matMul(plan, b)));
+      b = tf.mul(perColumn, tf.sub(without(wColumns, columnSums), tf.matMul(plan, a, true)));
+      if (mass !== undefined) {
+        const taken = tf.add(tf.sum(tf.mul(a, rowSums), [-2, -1], true), tf.sum(tf.mul(b, columnSums), [-2, -1], true));
+        nu = tf.div(tf.sub(wTotal, taken), mass);
+      }
+    }
+    const shift = tf.add(nu ? tf.add(a, nu) : a, asRow(b));
+    return tf.mul(tf.mul(plan, tf.sub(dPlan, shift)), -1 / epsilon);
+  };
+  return solve(cost);
+}

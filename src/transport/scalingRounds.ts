@@ -1,0 +1,134 @@
+/** The rounds of entropic transport in the graph: a fixed number, unrolled, for any batch of costs. */
+import * as tf from '@tensorflow/tfjs-core';
+import {ConfigError} from '../errors.js';
+import {detach} from '../numeric/detach.js';
+import {scalingOf, type EntropicOptions} from './formulation.js';
+
+/** The logarithm of the weight 0: exp of it is 0, and no sum with a cost changes it. */
+const NEVER = -1e9;
+
+/** Smallest positive number that all devices keep: what sums that may be 0 are raised to. */
+export const TINY = 1e-37;
+
+/** Costs up to this many ε apart are solved by kernels: above, products of their exponentials would leave float32. */
+export const KERNEL_RANGE = 40;
+
+/** Options of the rounds. */
+export interface RoundsOptions extends EntropicOptions {
+  /** a ≥ 0: `[…, N]`, broadcast over the leading axes of the cost; 0 = padding. Default 1/N. */
+  readonly rowWeights?: tf.Tensor | undefined;
+  /** b ≥ 0: `[…, M]`. Default 1/M. */
+  readonly columnWeights?: tf.Tensor | undefined;
+  /** Rounds: all are computed. */
+  readonly iterations: number;
+  /** If given, the rest of the rounds leave a problem as it is once no ln u, ln v or ln s changed by as much: as the array solvers. */
+  readonly tolerance?: number | undefined;
+  /**
+   * The largest |cost| that can come. If it is at most 40·ε, the rounds are products with the kernel exp(−C/ε), several times faster
+   * than sums of exponentials; default: unknown.
+   */
+  readonly largestCost?: number | undefined;
+}
+
+/** ln u, ln v and ln s: `[…, N, 1]`, `[…, M, 1]` and `[…, 1, 1]`, and what the plan is made of. */
+export interface Scalings {
+  readonly logU: tf.Tensor;
+  readonly logV: tf.Tensor;
+  readonly level: tf.Tensor | undefined;
+  /** −C/ε, plus ln a + ln b if the entropy is relative: `[…, N, M]`. */
+  readonly logKernel: tf.Tensor;
+}
+
+/** Uniform weights over what a mask `[…, N]` leaves: 1/n where it is 1; all 0 where it is 0 everywhere. */
+export const uniformOver = (mask: tf.Tensor): tf.Tensor => tf.div(mask, tf.maximum(tf.sum(mask, -1, true), 1));
+
+/** ln of weights `[…, n]` as `[…, n, 1]`, `padding` where they are 0; default uniform. */
+function logWeights(weights: tf.Tensor | undefined, n: number, padding: number): tf.Tensor {
+  if (weights === undefined) return tf.fill([n, 1], -Math.log(n));
+  const w = tf.expandDims(weights, -1);
+  return tf.where(tf.greater(w, 0), tf.log(tf.maximum(w, TINY)), tf.fill(w.shape, padding));
+}
+
+/** `[…, M, 1]` as `[…, 1, M]`. */
+export const asRow = (column: tf.Tensor): tf.Tensor =>
+  tf.reshape(column, [...column.shape.slice(0, -2), 1, column.shape.at(-2)!]);
+
+/** ln Σ exp along an axis, kept. */
+function logSumExp(x: tf.Tensor, axis: -1 | -2): tf.Tensor {
+  const largest = detach(tf.max(x, axis, true));
+  return tf.add(tf.log(tf.sum(tf.exp(tf.sub(x, largest)), axis, true)), largest);
+}
+
+/** Runs the rounds. */
+export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
+  const {epsilon, entropy = 'plain', iterations, tolerance, largestCost = Infinity} = options;
+  const {exponent, ceiling, mass} = scalingOf(options);
+  if (!(Number.isInteger(iterations) && iterations >= 1)) {
+    throw new ConfigError(`transport: iterations must be an integer of at least 1; got ${iterations}.`);
+  }
+  const [n, m] = cost.shape.slice(-2);
+  const lead = cost.shape.slice(0, -2);
+  const [logA, logB] = [logWeights(options.rowWeights, n, NEVER), logWeights(options.columnWeights, m, NEVER)];
+  let logKernel = tf.mul(cost, -1 / epsilon);
+  if (entropy === 'relative') {
+    const product = tf.add(logWeights(options.rowWeights, n, 0), asRow(logWeights(options.columnWeights, m, 0)));
+    logKernel = tf.add(logKernel, product);
+  }
+  const kernel = largestCost <= KERNEL_RANGE * epsilon ? tf.exp(logKernel) : undefined;
+
+  /** ln K·exp(logV) as `[…, N, 1]` and ln Kᵀ·exp(logU) as `[…, M, 1]`. */
+  const rowSums = (logV: tf.Tensor): tf.Tensor =>
+    kernel ? tf.log(tf.maximum(tf.matMul(kernel, tf.exp(logV)), TINY)) : logSumExp(tf.add(logKernel, asRow(logV)), -1);
+  const columnSums = (logU: tf.Tensor): tf.Tensor => {
+    if (kernel) return tf.log(tf.maximum(tf.matMul(kernel, tf.exp(logU), true), TINY));
+    const sums = logSumExp(tf.add(logKernel, logU), -2);
+    const column = tf.reshape(sums, [...sums.shape.slice(0, -2), m, 1]);
+    // Of a problem that is padding throughout, the sums are exp(NEVER): the plan must still come out as 0.
+    return options.rowWeights ? tf.maximum(column, NEVER / 2) : column;
+  };
+  const rescaled = (logWeight: tf.Tensor, logSum: tf.Tensor, level: tf.Tensor | undefined): tf.Tensor => {
+    const free = tf.mul(tf.sub(logWeight, level ? tf.add(logSum, level) : logSum), exponent);
+    return ceiling === Infinity ? free : tf.minimum(free, ceiling);
+  };
+  const start = (logWeight: tf.Tensor, size: number): tf.Tensor =>
+    tf.broadcastTo(tf.where(tf.less(logWeight, NEVER / 2), logWeight, tf.zerosLike(logWeight)), [...lead, size, 1]);
+  let logU = start(logA, n);
+  let logV = start(logB, m);
+  let level = mass === undefined ? undefined : tf.zeros([...lead, 1, 1]);
+  let live: tf.Tensor | undefined;
+  for (let round = 0; round < iterations; round++) {
+    const changes: tf.Tensor[] = [];
+    /** The new value, where its problem is still under way. */
+    const step = (before: tf.Tensor, next: tf.Tensor): tf.Tensor => {
+      if (tolerance === undefined) return next;
+      const difference = tf.sub(next, before);
+      changes.push(tf.max(tf.abs(difference), [-2, -1], true));
+      return live ? tf.add(before, tf.mul(live, difference)) : next;
+    };
+    const nextU = step(logU, rescaled(logA, rowSums(logV), level));
+    const sums = columnSums(nextU);
+    const nextV = step(logV, rescaled(logB, sums, level));
+    if (level && mass !== undefined) {
+      const carried = tf.sum(tf.exp(tf.add(sums, nextV)), [-2, -1], true);
+      level = step(level, tf.neg(tf.log(tf.div(carried, mass))));
+    }
+    [logU, logV] = [nextU, nextV];
+    if (tolerance !== undefined) {
+      const moving = tf.cast(
+        tf.greaterEqual(
+          changes.reduce((a, b) => tf.maximum(a, b)),
+          tolerance,
+        ),
+        'float32',
+      );
+      live = detach(live ? tf.mul(live, moving) : moving);
+    }
+  }
+  return {logU, logV, level, logKernel};
+}
+
+/** P = exp(ln u + ln K + ln v + ln s). */
+export function planOf({logU, logV, level, logKernel}: Scalings): tf.Tensor {
+  const u = level ? tf.add(logU, level) : logU;
+  return tf.exp(tf.add(tf.add(logKernel, u), asRow(logV)));
+}
