@@ -87,6 +87,29 @@ export interface VideoTextEncoder {
   match(params: Branch<Tensor>, text: EncodedText, video: EncodedVideo, refine?: RefineAttention): Tensor;
 }
 
+/**
+ * Masked video modelling: hidden parts of a clip are painted from the rest. Captions do not say how good a clip looks, so an
+ * encoder that is trained on captions alone learns not to see it; this makes it look.
+ */
+export interface MaskedVideo {
+  /** Tubes of a clip: places that are hidden or shown in all frames at once. */
+  readonly tubes: number;
+  /** How many of them are shown. */
+  readonly visible: number;
+  /** Share of a training batch that is masked, in (0, 1]. */
+  readonly share: number;
+  /** Freshly initialised parameters of the decoder, which is not part of the encoder. */
+  initialise(seed: number): Params;
+  /**
+   * Error of the hidden pixels.
+   *
+   * @param videos `[B, F, H, W, C]` in [-1, 1].
+   * @param visible `[B, V, P]`: a row for each of the V visible tubes, with a single 1 at its place among the P.
+   * @returns a scalar.
+   */
+  loss(params: Branch<Tensor>, decoder: Branch<Tensor>, videos: Tensor, visible: Tensor): Tensor;
+}
+
 /** An encoder as a world offers it. */
 export interface EncoderModule {
   readonly name: string;
@@ -97,4 +120,6 @@ export interface EncoderModule {
   initialise(seed: number): Params;
   /** Where the parameters that ship with rlft lie, or undefined if none do. */
   readonly weights: URL | undefined;
+  /** What else it is trained on; without it, on pairs alone. */
+  readonly maskedVideo?: MaskedVideo;
 }

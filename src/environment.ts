@@ -105,8 +105,13 @@ export interface Environment {
   openJudge?(threads: number): Judge;
   /** Video-text encoders that were trained for this world and size. The first is the one that rewards use by default. */
   readonly encoders?: readonly EncoderModule[];
-  /** Clips to pre-train on, if the world makes its own. `stream` separates training from validation clips. */
-  openClips?(stream: 'train' | 'validation', threads: number): ClipSource;
+  /**
+   * Clips to train on, if the world makes its own.
+   *
+   * @param stream which of them: `train` for a policy, `validation` to measure it on, `pairs` for a video-text encoder, `curated`
+   * the clean ones that a reward takes for real videos. No two streams share a clip.
+   */
+  openClips?(stream: 'train' | 'validation' | 'pairs' | 'curated', threads: number): ClipSource;
 }
 
 /** A world as it is registered: opened once a run, at one of its sizes. */

@@ -12,6 +12,7 @@ export type {
   EncodedText,
   EncodedVideo,
   EncoderModule,
+  MaskedVideo,
   RefineAttention,
   TokenGeometry,
   VideoTextEncoder,

@@ -10,12 +10,19 @@ export type {
   EncodedText,
   EncodedVideo,
   EncoderModule,
+  MaskedVideo,
   RefineAttention,
   TokenGeometry,
   VideoTextEncoder,
 } from './encoder.js';
 export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
 export {textPolicy, type TextPolicyConfig} from './models/textPolicy.js';
+export {
+  videoTextEncoder,
+  type ConvolutionTower,
+  type PatchTower,
+  type VideoTextEncoderConfig,
+} from './models/videoTextEncoder.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';
 export type {
   Algorithm,

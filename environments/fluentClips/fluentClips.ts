@@ -5,6 +5,7 @@
 import {textPolicy, type Environment, type EnvironmentModule, type NdArray} from '../../src/plugin.js';
 import {tokenizerOf, vocabularyOf} from './caption.js';
 import {openClips} from './clips.js';
+import {encodersOf} from './encoders.js';
 import {openJudge} from './judge/judge.js';
 import {presetNamed, presets, type Preset} from './spec.js';
 import {promptsOf, promptSplits} from './streams.js';
@@ -36,6 +37,7 @@ export function fluentClips(presetName: string): Environment {
     weights: preset.name === 'mini' ? miniWeights() : undefined,
     // Pixels are the latent: at 24×24 a patch of 96 numbers is already what a decoder would start from.
     decode: (latents) => clamp(latents),
+    encoders: encodersOf(preset),
     openJudge: (threads) => openJudge(preset, threads),
     openClips: (stream, threads) => openClips(preset, stream, threads),
   };

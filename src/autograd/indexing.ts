@@ -4,6 +4,9 @@ import {one, range, type Gradients} from './gradient.js';
 
 const product = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
+/** The gradient of indices, which tfjs asks for where they depend on what is differentiated; it wants it in float32. */
+const nothing = (indices: tf.Tensor): tf.Tensor => tf.zeros(indices.shape);
+
 /** Elements back to where they were picked from; positions are different, so nothing is added up. */
 function place(values: tf.Tensor, indices: tf.Tensor, n: number): tf.Tensor {
   const k = values.shape.at(-1)!;
@@ -69,19 +72,19 @@ export const indexing: Gradients = {
         const shared = (attrs['batchDims'] as number | undefined) ?? 0;
         return ungather(one(dy), x, indices, axis, shared < 0 ? shared + indices.rank : shared);
       },
-      indices: () => tf.zerosLike(indices),
+      indices: () => nothing(indices),
     }),
   },
   GatherNd: {
     inputsToSave: ['params', 'indices'],
     gradFunc: (dy, [params, indices]) => ({
       params: () => tf.scatterND(indices, one(dy), params.shape),
-      indices: () => tf.zerosLike(indices),
+      indices: () => nothing(indices),
     }),
   },
   ScatterNd: {
     inputsToSave: ['indices'],
-    gradFunc: (dy, [indices]) => ({updates: () => tf.gatherND(one(dy), indices), indices: () => tf.zerosLike(indices)}),
+    gradFunc: (dy, [indices]) => ({updates: () => tf.gatherND(one(dy), indices), indices: () => nothing(indices)}),
   },
   TensorScatterUpdate: {
     inputsToSave: ['indices', 'updates'],
@@ -89,12 +92,12 @@ export const indexing: Gradients = {
       // Times one, which makes a copy: tfjs' CPU kernel writes into its operand.
       tensor: () => tf.tensorScatterUpdate(tf.mul(one(dy), 1), indices, tf.zerosLike(updates)),
       updates: () => tf.gatherND(one(dy), indices),
-      indices: () => tf.zerosLike(indices),
+      indices: () => nothing(indices),
     }),
   },
   UnsortedSegmentSum: {
     inputsToSave: ['segmentIds'],
-    gradFunc: (dy, [segmentIds]) => ({x: () => segmentRows(one(dy), segmentIds), segmentIds: () => tf.zerosLike(segmentIds)}),
+    gradFunc: (dy, [segmentIds]) => ({x: () => segmentRows(one(dy), segmentIds), segmentIds: () => nothing(segmentIds)}),
   },
   OneHot: {inputsToSave: ['indices'], gradFunc: (_dy, [indices]) => ({indices: () => tf.zeros(indices.shape, 'float32')})},
 };

@@ -31,6 +31,9 @@ export interface DenoiserConfig {
   readonly text: TextConfig;
 }
 
+/** What is cut into patches, and how. */
+export type Patching = Pick<DenoiserConfig, 'latentShape' | 'patch'>;
+
 const TIME_WIDTH = 128;
 /** Hidden width of the feed-forward network over D. */
 const EXPANSION = 4;
@@ -40,13 +43,14 @@ const ROTARY_BASE = 30;
 const LOGIT_SCALE = 2;
 
 /** `[T, Y, X]` token grid of a latent with `frames` frames. */
-export function gridOf(config: DenoiserConfig, frames: number): [number, number, number] {
+export function gridOf(config: Patching, frames: number): [number, number, number] {
   const [, h, w] = config.latentShape;
   const [pt, py, px] = config.patch;
   return [frames / pt, h / py, w / px];
 }
 
-const patchSize = ({latentShape, patch}: DenoiserConfig): number => patch[0] * patch[1] * patch[2] * latentShape[3];
+/** Numbers in one patch. */
+export const patchSize = ({latentShape, patch}: Patching): number => patch[0] * patch[1] * patch[2] * latentShape[3];
 
 /** Fresh parameters; residual branches start at zero. */
 export function initialiseDenoiser(config: DenoiserConfig, seed: number): Params {
@@ -96,7 +100,7 @@ export function rotaryAngles(grid: readonly [number, number, number], headWidth:
 }
 
 /** `[B, F, H, W, C]` → `[B, tokens, patch]`, each patch ordered (frame, row, column, channel). */
-export function patchify(config: DenoiserConfig, x: tf.Tensor): tf.Tensor {
+export function patchify(config: Patching, x: tf.Tensor): tf.Tensor {
   const [batch, frames, , , c] = x.shape as [number, number, number, number, number];
   const [t, y, w] = gridOf(config, frames);
   const [pt, py, px] = config.patch;
@@ -105,7 +109,7 @@ export function patchify(config: DenoiserConfig, x: tf.Tensor): tf.Tensor {
 }
 
 /** The inverse of `patchify`. */
-export function unpatchify(config: DenoiserConfig, z: tf.Tensor, frames: number): tf.Tensor {
+export function unpatchify(config: Patching, z: tf.Tensor, frames: number): tf.Tensor {
   const [t, y, w] = gridOf(config, frames);
   const [pt, py, px] = config.patch;
   const [, h, width, c] = config.latentShape;

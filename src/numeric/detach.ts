@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 const identityWithoutGradient = tf.customGrad((x) => ({
   value: tf.clone(x as tf.Tensor),
-  gradFunc: () => tf.zerosLike(x as tf.Tensor),
+  gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy),
 }));
 
 /** The same values, through which no gradient flows: "sg(x)" in the papers. */

@@ -10,14 +10,13 @@ import {clipOf, contactSheet, toBytes} from '../report/pictures.js';
 import {createGenerator} from '../rollout/generate.js';
 import {noiseless} from '../rollout/noiseless.js';
 import {packPolicyFor, putPolicy} from '../rollout/residentPolicy.js';
-import {loadForResume, removeDrafts, saveCheckpoint} from '../run/checkpoint.js';
-import {openMetrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
 import {writeWeights} from '../run/weights.js';
 import {writeAtomically} from '../run/writeAtomically.js';
 import type {Params} from '../tensor/tree.js';
 import type {PretrainPlan} from './schedule.js';
-import {openPolicyTrainer, type PretrainProgress} from './trainPolicy.js';
+import {trainInFolder} from './trainInFolder.js';
+import {openPolicyTrainer, type PolicyTrainer, type PretrainProgress} from './trainPolicy.js';
 
 /** Sampling steps of the judged clips, and prompts of a sheet. */
 const STEPS = 16;
@@ -58,49 +57,27 @@ export interface PretrainRequest {
 
 /** Runs it until the plan is done or the signal aborts; state is saved either way. */
 export async function pretrain(request: PretrainRequest): Promise<void> {
-  const {environment, device, plan, seed, folder, report, signal} = request;
-  const restored = request.resume ? await loadForResume(folder.checkpoints) : undefined;
-  const trainer = await openPolicyTrainer(
-    environment,
-    device,
-    plan,
-    {seed, ...(restored && {updates: restored.iteration, state: restored.state})},
-    RENDER_THREADS,
-  );
-  const metrics = await openMetrics(folder.metrics, restored?.iteration ?? 0);
-  if (restored) await removeDrafts(folder.checkpoints);
-  let updates = restored?.iteration ?? 0;
-  report({kind: 'started', totalUpdates: trainer.totalUpdates, updates, folder: folder.path});
-  const save = async (): Promise<void> => {
-    await metrics.sync();
-    await saveCheckpoint(folder.checkpoints, updates, {state: await trainer.state(), meta: null}, 2);
-  };
-  try {
-    let measuredAt: number | undefined;
-    while (updates < trainer.totalUpdates && !signal.aborted) {
-      const progress = await trainer.update();
-      updates = progress.updates;
-      await metrics.append(updates, {
+  const {environment, device, plan, seed, folder, report, signal, resume, every} = request;
+  const updates = await trainInFolder<PretrainProgress, PolicyTrainer>({
+    folder,
+    resume,
+    signal,
+    every,
+    open: (start) => openPolicyTrainer(environment, device, plan, {seed, ...start}, RENDER_THREADS),
+    started: (totalUpdates, done) => report({kind: 'started', totalUpdates, updates: done, folder: folder.path}),
+    updated(progress) {
+      report({kind: 'update', progress, fraction: progress.plan.progress});
+      return {
         'train/loss': progress.loss,
         'train/gradientNorm': progress.gradientNorm,
         'train/stills': progress.stills,
         'train/clips': progress.clips,
-      });
-      report({kind: 'update', progress, fraction: progress.plan.progress});
-      const mark = Math.floor(progress.clips / request.every);
-      measuredAt ??= mark;
-      if (progress.clips > 0 && (mark > measuredAt || updates === trainer.totalUpdates)) {
-        measuredAt = mark;
-        await save();
-        report(await measure(request, await trainer.averaged(), await trainer.heldOut(), progress.clips));
-      }
-    }
-    await save();
-    report({kind: 'ended', interrupted: signal.aborted, updates});
-  } finally {
-    await metrics.close();
-    await trainer.close();
-  }
+      };
+    },
+    seen: (progress) => progress.clips,
+    measure: async (trainer, {clips}) => report(await measure(request, await trainer.averaged(), await trainer.heldOut(), clips)),
+  });
+  report({kind: 'ended', interrupted: signal.aborted, updates});
 }
 
 /** Saves the averaged weights in half precision, reads what the judge says of them, and draws a sheet. */

@@ -48,6 +48,16 @@ export interface UpdatePlan {
 export const updatesOf = (plan: PretrainPlan): number =>
   Math.ceil(plan.stills / plan.stillBatch) + Math.ceil(plan.clips / plan.clipBatch);
 
+/**
+ * Share of the peak learning rate at update `n`, counted from 0: a linear warm-up, a plateau, a linear descent.
+ *
+ * @param progress share of the run that lies before it.
+ */
+export function rateShare(n: number, progress: number): number {
+  const decay = progress < DECAY_FROM ? 1 : Math.max(FINAL_RATE, (1 - progress) / (1 - DECAY_FROM));
+  return Math.min(1, (n + 1) / WARM_UP_UPDATES) * decay;
+}
+
 /** The plan of update `n`, counted from 0. */
 export function updatePlan(plan: PretrainPlan, n: number): UpdatePlan {
   const stillUpdates = Math.ceil(plan.stills / plan.stillBatch);
@@ -57,13 +67,12 @@ export function updatePlan(plan: PretrainPlan, n: number): UpdatePlan {
   const cost = (s: number, c: number): number => s * STILL_COST + c;
   const progress =
     cost(stillsSeen, clipsSeen) / cost(stillUpdates * plan.stillBatch, (updatesOf(plan) - stillUpdates) * plan.clipBatch);
-  const decay = progress < DECAY_FROM ? 1 : Math.max(FINAL_RATE, (1 - progress) / (1 - DECAY_FROM));
   return {
     stills,
     first: stillsSeen + clipsSeen,
     count: stills ? plan.stillBatch : plan.clipBatch,
     logitMean: stills ? STILL_LOGIT : CLIP_LOGIT[0] + (CLIP_LOGIT[1] - CLIP_LOGIT[0]) * progress,
-    rate: Math.min(1, (n + 1) / WARM_UP_UPDATES) * decay,
+    rate: rateShare(n, progress),
     averageDecay: emaDecayAt(n + 1, plan.averageDecay),
     progress,
   };

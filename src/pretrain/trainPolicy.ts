@@ -6,7 +6,8 @@ import {adamCorrections} from '../numeric/optim/adamw.js';
 import {float32, ndarray, scalar, sizeOf, type NdArray} from '../tensor/ndarray.js';
 import {normals, uniforms} from '../tensor/random.js';
 import type {Params} from '../tensor/tree.js';
-import {adamOptions, heldOutError, initialState, policyLayout, policyStep, unpackPolicy} from './policyStep.js';
+import {adamOptions, initialState, networkLayout, unpackNetwork, type PackedNetwork} from './optimise.js';
+import {heldOutError, policyStep} from './policyStep.js';
 import {updatePlan, updatesOf, type PretrainPlan, type UpdatePlan} from './schedule.js';
 
 /** Times at which the held-out error is measured, and the clips it is measured on. */
@@ -58,7 +59,7 @@ export async function openPolicyTrainer(
   if (!environment.openClips) throw new ConfigError(`pretrain: environment "${environment.name}" makes no clips of its own.`);
   const {policy} = environment;
   const fresh = environment.initialise(start.seed);
-  const layout = policyLayout(fresh);
+  const layout = networkLayout(fresh);
   const state: ResidentTree = await device.put(start.state ?? initialState(fresh, layout));
   const train = environment.openClips('train', threads);
   const validation = environment.openClips('validation', 0);
@@ -127,7 +128,7 @@ export async function openPolicyTrainer(
     heldOut: () => measureHeldOut(held, state, policy.tokenize, validation, pixels, environment.videoShape),
     async averaged(): Promise<Params> {
       const {average} = (await device.get({average: state['average']})) as {average: Params};
-      return unpackPolicy(average as unknown as Parameters<typeof unpackPolicy>[0], layout);
+      return unpackNetwork(average as unknown as PackedNetwork, layout);
     },
     state: () => device.get(state),
     async close(): Promise<void> {

@@ -14,7 +14,8 @@ import type {NumericFunction} from '../../src/engine/trace.js';
 import {troubleIn} from '../../src/engine/trouble.js';
 import {DeviceError, UnknownNameError} from '../../src/errors.js';
 import {adamCorrections} from '../../src/numeric/optim/adamw.js';
-import {adamOptions, initialState, policyLayout, policyStep} from '../../src/pretrain/policyStep.js';
+import {adamOptions, initialState, networkLayout} from '../../src/pretrain/optimise.js';
+import {policyStep} from '../../src/pretrain/policyStep.js';
 import {float32, ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
 import {normals, uniforms} from '../../src/tensor/random.js';
 import {leaves, type Branch, type Params} from '../../src/tensor/tree.js';
@@ -118,7 +119,7 @@ const world = fluentClips('nano');
 /** The arguments of one pre-training update. */
 function update(): {step: NumericFunction; state: Params; batch: Params; schedule: Params} {
   const params = world.initialise(1);
-  const layout = policyLayout(params);
+  const layout = networkLayout(params);
   // One still, the smallest thing that the network takes: the backends that are not compiled are slow.
   const video = [1, 2, ...world.videoShape.slice(1)];
   const scalar = (x: number): NdArray => float32([x], []);

@@ -6,7 +6,8 @@ import type {CompileReport, Device} from '../../src/engine/device.js';
 import {openDevice} from '../../src/engine/devices.js';
 import type {NumericFunction} from '../../src/engine/trace.js';
 import {adamCorrections} from '../../src/numeric/optim/adamw.js';
-import {adamOptions, initialState, policyLayout, policyStep} from '../../src/pretrain/policyStep.js';
+import {adamOptions, initialState, networkLayout} from '../../src/pretrain/optimise.js';
+import {policyStep} from '../../src/pretrain/policyStep.js';
 import {float32, ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
 import {normals, uniforms} from '../../src/tensor/random.js';
 import {leaves, mapTree, unflatten, type Branch, type Params} from '../../src/tensor/tree.js';
@@ -83,7 +84,7 @@ describe('engine: a whole policy', () => {
   it('takes the pre-training step that tfjs takes, in one graph', async function () {
     this.timeout(60_000);
     reports.splice(0);
-    const layout = policyLayout(params);
+    const layout = networkLayout(params);
     const step = policyStep(world.policy, layout);
     const batch = {
       video: ndarray(

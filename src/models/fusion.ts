@@ -1,0 +1,88 @@
+/**
+ * Fusion of caption and video: each layer lets the caption look at the video (cross-attention), then at itself, then thinks; the
+ * head behind says whether the two match. The caption's own attention comes second, so that what a word saw in the last layer
+ * still reaches the state that the head reads.
+ *
+ * @source Li et al. 2021, ALBEF, arXiv:2107.07651, sections 3.1 and 3.2.
+ * @deviation there self-attention comes first.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import {layerNorm} from '../autograd/fused.js';
+import type {EncodedText, RefineAttention} from '../encoder.js';
+import type {Branch, Params} from '../tensor/tree.js';
+import {paddingBias, pooledText, type TextPooling} from './captionTower.js';
+import type {Initialiser} from './initialise.js';
+import {attention, branch, linear} from './layers.js';
+import {initialiseBlock, joinHeads, splitHeads, transformerBlock} from './transformerBlock.js';
+
+/** Sizes of the fusion. */
+export interface FusionConfig {
+  readonly layers: number;
+  readonly heads: number;
+  /** Width of its states, D: the text tower's, from which they come. */
+  readonly width: number;
+  /** Width of the video states. */
+  readonly videoWidth: number;
+  readonly pooling: TextPooling;
+}
+
+/** Fresh parameters; residual branches start at zero. */
+export function initialiseFusion(init: Initialiser, {layers, width, videoWidth}: FusionConfig): Params {
+  const layer = (): Params => ({
+    cross: {
+      query: init.linear(width, width),
+      key: init.linear(videoWidth, width),
+      value: init.linear(videoWidth, width),
+      out: init.zeroLinear(width, width),
+    },
+    ...initialiseBlock(init, width),
+  });
+  return {
+    blocks: Object.fromEntries(Array.from({length: layers}, (_, i) => [i, layer()])),
+    head: init.linear(width, 2),
+  };
+}
+
+/**
+ * @param videoStates `[B, M, videoWidth]`.
+ * @param refine what to put in the place of each layer's weights.
+ * @returns logits `[B, 2]`: no match, match.
+ */
+export function fuse(
+  config: FusionConfig,
+  params: Branch<tf.Tensor>,
+  text: EncodedText,
+  videoStates: tf.Tensor,
+  refine?: RefineAttention,
+): tf.Tensor {
+  const bias = paddingBias(text.valid);
+  let x = text.states;
+  for (let layer = 0; layer < config.layers; layer++) {
+    const block = branch(branch(params, 'blocks'), String(layer));
+    x = tf.add(x, crossAttention(config, branch(block, 'cross'), x, text, videoStates, layer, refine));
+    x = transformerBlock(block, x, config.heads, bias);
+  }
+  return linear(branch(params, 'head'), pooledText(config.pooling, layerNorm(x), text.valid));
+}
+
+function crossAttention(
+  {heads, width}: FusionConfig,
+  params: Branch<tf.Tensor>,
+  x: tf.Tensor,
+  text: EncodedText,
+  videoStates: tf.Tensor,
+  layer: number,
+  refine?: RefineAttention,
+): tf.Tensor {
+  const queries = linear(branch(params, 'query'), layerNorm(x));
+  const keys = linear(branch(params, 'key'), videoStates);
+  const values = linear(branch(params, 'value'), videoStates);
+  const [q, k, v] = [queries, keys, values].map((t) => splitHeads(t, heads));
+  const scale = 1 / Math.sqrt(width / heads);
+  let seen: tf.Tensor;
+  if (refine) {
+    const weights = tf.softmax(tf.mul(tf.matMul(q, k, false, true), scale));
+    seen = tf.matMul(refine({layer, weights, queries, keys, text}), v);
+  } else seen = attention(q, k, v, scale);
+  return linear(branch(params, 'out'), joinHeads(seen));
+}

@@ -1,0 +1,131 @@
+/**
+ * One pre-training update of a video-text encoder as a numeric function: contrast with a queue, matching with hard negatives that
+ * the contrast finds, masked video modelling. Loss, backward, update and queue are one graph.
+ *
+ * @source Li et al. 2021, ALBEF, arXiv:2107.07651, section 3.2; Wang et al. 2024, InternVideo2, arXiv:2403.15377, section 3.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import '../autograd/index.js';
+import type {EncodedText, EncodedVideo, EncoderModule} from '../encoder.js';
+import {contrastiveLoss, hardNegatives, matchingCrossEntropy, pushed, type Embedded} from '../numeric/contrastive.js';
+import {detach} from '../numeric/detach.js';
+import {zeros} from '../tensor/ndarray.js';
+import {mapTree, type Branch, type Params} from '../tensor/tree.js';
+import {at, initialState, optimise, type NetworkLayout} from './optimise.js';
+import {asVideo} from './policyStep.js';
+
+/** What is trained: the encoder, and the decoder of masked video modelling, which is not shipped. */
+export const trainedParameters = (module: EncoderModule, seed: number): Params => ({
+  encoder: module.initialise(seed),
+  ...(module.maskedVideo && {decoder: module.maskedVideo.initialise(seed + 1)}),
+});
+
+/** State before the first update: of the optimizer, and an empty queue of `length` pairs. */
+export function initialEncoderState(module: EncoderModule, params: Params, layout: NetworkLayout, length: number): Params {
+  const width = module.encoder.embeddingWidth;
+  return {
+    optimizer: initialState(params, layout),
+    queue: {
+      text: zeros('float32', [length, width]),
+      video: zeros('float32', [length, width]),
+      captions: zeros('int32', [length]),
+    },
+  };
+}
+
+/** The parts of the loss. */
+interface Losses {
+  readonly contrast: tf.Tensor;
+  readonly matching: tf.Tensor;
+  readonly masked: tf.Tensor;
+}
+
+const pickRows = (x: tf.Tensor, index: tf.Tensor): tf.Tensor => tf.gather(x, index as tf.Tensor1D);
+
+const pickText = (text: EncodedText, index: tf.Tensor): EncodedText => ({
+  cls: pickRows(text.cls, index),
+  states: pickRows(text.states, index),
+  valid: pickRows(text.valid, index),
+  lexical: pickRows(text.lexical, index),
+});
+
+const pickVideo = (video: EncodedVideo, index: tf.Tensor): EncodedVideo => ({
+  cls: pickRows(video.cls, index),
+  states: pickRows(video.states, index),
+});
+
+function encoderLosses(
+  {encoder, maskedVideo}: EncoderModule,
+  params: Branch<tf.Tensor>,
+  batch: Branch<tf.Tensor>,
+  queue: Embedded,
+): {losses: Losses; text: tf.Tensor; video: tf.Tensor} {
+  const weights = params['encoder'] as Branch<tf.Tensor>;
+  const videos = asVideo(at(batch, 'video'));
+  const text = encoder.encodeText(weights, at(batch, 'tokens'));
+  const video = encoder.encodeVideo(weights, videos);
+  const embedded = {text: text.cls, video: video.cls, captions: at(batch, 'captions')};
+  const scale = encoder.similarityScale(weights);
+
+  const similarity = detach(tf.mul(tf.matMul(video.cls, text.cls, false, true), scale));
+  const wrongText = hardNegatives(similarity, embedded.captions, at(batch, 'gumbel', 'text'));
+  const wrongVideo = hardNegatives(tf.transpose(similarity), embedded.captions, at(batch, 'gumbel', 'video'));
+  const terms = [
+    matchingCrossEntropy(encoder.match(weights, text, video), 1, tf.onesLike(wrongText.exists)),
+    matchingCrossEntropy(encoder.match(weights, pickText(text, wrongText.index), video), 0, wrongText.exists),
+    matchingCrossEntropy(encoder.match(weights, text, pickVideo(video, wrongVideo.index)), 0, wrongVideo.exists),
+  ];
+  const visible = batch['visible'] as tf.Tensor | undefined;
+  return {
+    losses: {
+      contrast: contrastiveLoss(embedded, queue, scale),
+      matching: tf.div(tf.addN(terms), terms.length),
+      masked:
+        maskedVideo && visible
+          ? maskedVideo.loss(
+              weights,
+              params['decoder'] as Branch<tf.Tensor>,
+              tf.slice(videos, [0, 0, 0, 0, 0], [visible.shape[0], ...videos.shape.slice(1)]),
+              visible,
+            )
+          : tf.scalar(0),
+    },
+    text: text.cls,
+    video: video.cls,
+  };
+}
+
+/**
+ * inputs `{state, batch, schedule}` → `{state, metrics: {loss, contrast, matching, masked, gradientNorm}}`.
+ *
+ * `batch`: `video` uint8 `[B, F, H, W, C]`, `tokens [B, N]`, `captions [B]` int32 (equal where captions are, never 0),
+ * `gumbel.text` and `gumbel.video` `[B, B]`, `visible [b, V, P]` for the first b clips if videos are masked.
+ *
+ * @param maskedWeight what the masked loss is multiplied with.
+ */
+export function encoderStep(
+  module: EncoderModule,
+  layout: NetworkLayout,
+  maskedWeight: number,
+): (inputs: Branch<tf.Tensor>) => Branch<tf.Tensor> {
+  return (inputs) => {
+    const [state, batch, schedule] = [inputs['state'], inputs['batch'], inputs['schedule']] as Branch<tf.Tensor>[];
+    const queue = state['queue'] as unknown as Embedded;
+    let kept: Branch<tf.Tensor> = {};
+    const loss = (params: Branch<tf.Tensor>): tf.Scalar => {
+      const {losses, text, video} = encoderLosses(module, params, batch, queue);
+      // tfjs frees what is made in here, and these are wanted outside.
+      kept = mapTree<tf.Tensor, tf.Tensor>({losses: {...losses}, text, video}, (t) => tf.keep(t));
+      return tf.add(tf.add(losses.contrast, losses.matching), tf.mul(losses.masked, maskedWeight));
+    };
+    const next = optimise(layout, loss, state['optimizer'] as Branch<tf.Tensor>, schedule);
+    const fresh = {text: at(kept, 'text'), video: at(kept, 'video'), captions: at(batch, 'captions')};
+    const losses = mapTree(kept['losses'] as Branch<tf.Tensor>, (t: tf.Tensor) => tf.clone(t));
+    const found = {
+      state: {optimizer: next.state, queue: {...pushed(queue, fresh)}},
+      metrics: {loss: next.loss, ...losses, gradientNorm: next.gradientNorm},
+    };
+    tf.dispose(kept as tf.TensorContainer);
+    return found;
+  };
+}
