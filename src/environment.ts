@@ -81,6 +81,31 @@ export interface ClipSource {
   close(): Promise<void>;
 }
 
+/** Clips to examine a video-text encoder with: what is wrong with them, and how much, is known. Pure functions of indices. */
+export interface EncoderProbes {
+  /** What can be wrong with a caption, such as `noun`. */
+  readonly kinds: readonly string[];
+  /**
+   * Clean clips, each with a caption that is true and one that is wrong in a single respect.
+   *
+   * @returns videos `[B, F, H, W, C]` uint8, and of each its true caption, its wrong one, and which of the kinds that is.
+   */
+  counterfactuals(indices: readonly number[]): {
+    videos: NdArray<'uint8'>;
+    texts: readonly string[];
+    wrong: readonly string[];
+    kinds: readonly string[];
+  };
+  /** Names of the variants of a degraded clip; the first is the clean one. */
+  readonly variants: readonly string[];
+  /**
+   * Held-out clips, spoilt by degrees.
+   *
+   * @returns videos `[B·variants, F, H, W, C]` uint8, variants of one clip side by side, and the caption of each clip.
+   */
+  degraded(indices: readonly number[]): {videos: NdArray<'uint8'>; texts: readonly string[]};
+}
+
 /** A world to generate in. */
 export interface Environment {
   readonly name: string;
@@ -105,6 +130,8 @@ export interface Environment {
   openJudge?(threads: number): Judge;
   /** Video-text encoders that were trained for this world and size. The first is the one that rewards use by default. */
   readonly encoders?: readonly EncoderModule[];
+  /** Clips to examine encoders with, if the world makes them. */
+  readonly encoderProbes?: EncoderProbes;
   /**
    * Clips to train on, if the world makes its own.
    *

@@ -6,7 +6,7 @@
  */
 
 // The three contracts.
-export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {ClipSource, EncoderProbes, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
 export type {
   CrossAttention,
   EncodedText,

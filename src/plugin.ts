@@ -3,7 +3,7 @@ import './autograd/index.js';
 export {ConfigError, ShapeError} from './errors.js';
 export {float32, ndarray, rows, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
 export type {Branch, Params} from './tensor/tree.js';
-export type {ClipSource, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {ClipSource, EncoderProbes, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
 export type {CallResult, Device, Jitted, ResidentTree} from './engine/device.js';
 export type {
   CrossAttention,

@@ -14,7 +14,7 @@ export const flaws = ['blur', 'noise', 'flicker', 'jitter', 'frozen', 'vanishing
 export type Flaw = (typeof flaws)[number];
 
 /** A clip being spoilt: pixels to change in place, and what they show. */
-interface Clip {
+export interface Clip {
   readonly preset: Preset;
   readonly spec: ClipSpec;
   readonly pixels: Uint8Array;
@@ -25,7 +25,7 @@ const toByte = (v: number): number => (v <= 0 ? 0 : v >= 255 ? 255 : Math.round(
 const clampIndex = (i: number, side: number): number => (i < 0 ? 0 : i >= side ? side - 1 : i);
 
 /** Gaussian blur in space, sigma in pixels; the edges repeat. */
-function blur({preset: {side, frames}, pixels}: Clip, sigma: number): void {
+export function blur({preset: {side, frames}, pixels}: Clip, sigma: number): void {
   const radius = Math.ceil(2.5 * sigma);
   const kernel = Array.from({length: 2 * radius + 1}, (_, i) => Math.exp(-((i - radius) ** 2) / (2 * sigma ** 2)));
   const sum = kernel.reduce((a, b) => a + b);
@@ -52,22 +52,31 @@ function blur({preset: {side, frames}, pixels}: Clip, sigma: number): void {
   }
 }
 
+/** Sensor noise, independent in every value; sigma as a share of white. */
+export function noise({pixels, draw}: Clip, sigma: number): void {
+  for (let i = 0; i < pixels.length; i++) pixels[i] = toByte(pixels[i] + 255 * sigma * normal(draw, 'noiseValue', i));
+}
+
+/** Brightness that jumps from frame to frame; depth is the deviation of the gain. */
+export function flicker({preset: {frames}, pixels, draw}: Clip, depth: number): void {
+  const size = pixels.length / frames;
+  for (let t = 0; t < frames; t++) {
+    const gain = 1 + depth * Math.max(-2, Math.min(2, normal(draw, 'flickerGain', t)));
+    for (let i = t * size; i < (t + 1) * size; i++) pixels[i] = toByte(gain * pixels[i]);
+  }
+}
+
+/** The objects are gone after this share of the frames. */
+export function vanish({preset, spec, pixels}: Clip, share: number): void {
+  const empty = render(preset, {...spec, objects: []});
+  const at = (Math.floor(preset.frames * share) * pixels.length) / preset.frames;
+  pixels.set(empty.subarray(at), at);
+}
+
 const spoil: Readonly<Record<Flaw, (clip: Clip) => void>> = {
   blur: (clip) => blur(clip, 0.6 + 0.6 * clip.draw('blur')),
-  /** Sensor noise, independent in every value. */
-  noise({pixels, draw}) {
-    const sigma = 255 * (0.03 + 0.07 * draw('noise'));
-    for (let i = 0; i < pixels.length; i++) pixels[i] = toByte(pixels[i] + sigma * normal(draw, 'noiseValue', i));
-  },
-  /** Brightness that jumps from frame to frame. */
-  flicker({preset: {frames}, pixels, draw}) {
-    const depth = 0.05 + 0.07 * draw('flicker');
-    const size = pixels.length / frames;
-    for (let t = 0; t < frames; t++) {
-      const gain = 1 + depth * Math.max(-2, Math.min(2, normal(draw, 'flickerGain', t)));
-      for (let i = t * size; i < (t + 1) * size; i++) pixels[i] = toByte(gain * pixels[i]);
-    }
-  },
+  noise: (clip) => noise(clip, 0.03 + 0.07 * clip.draw('noise')),
+  flicker: (clip) => flicker(clip, 0.05 + 0.07 * clip.draw('flicker')),
   /** Every frame shifted by up to a pixel. */
   jitter({preset: {side, frames}, pixels, draw}) {
     const size = side * side * 3;
@@ -88,13 +97,7 @@ const spoil: Readonly<Record<Flaw, (clip: Clip) => void>> = {
     const size = pixels.length / frames;
     for (let t = 1; t < frames; t++) pixels.copyWithin(t * size, 0, size);
   },
-  /** The objects are gone from some frame on. */
-  vanishing({preset, spec, pixels, draw}) {
-    const empty = render(preset, {...spec, objects: []});
-    const from = Math.floor(preset.frames * (0.25 + 0.5 * draw('vanishing')));
-    const at = (from * pixels.length) / preset.frames;
-    pixels.set(empty.subarray(at), at);
-  },
+  vanishing: (clip) => vanish(clip, 0.25 + 0.5 * clip.draw('vanishing')),
   /** A gain of its own for every colour channel. */
   cast({pixels, draw}) {
     const gains = [0, 1, 2].map((c) => 0.7 + 0.6 * draw('cast', c));

@@ -7,6 +7,7 @@ import {tokenizerOf, vocabularyOf} from './caption.js';
 import {openClips} from './clips.js';
 import {encodersOf} from './encoders.js';
 import {openJudge} from './judge/judge.js';
+import {probesOf} from './probes.js';
 import {presetNamed, presets, type Preset} from './spec.js';
 import {promptsOf, promptSplits} from './streams.js';
 
@@ -38,6 +39,7 @@ export function fluentClips(presetName: string): Environment {
     // Pixels are the latent: at 24×24 a patch of 96 numbers is already what a decoder would start from.
     decode: (latents) => clamp(latents),
     encoders: encodersOf(preset),
+    encoderProbes: probesOf(preset),
     openJudge: (threads) => openJudge(preset, threads),
     openClips: (stream, threads) => openClips(preset, stream, threads),
   };

@@ -42,14 +42,14 @@ export type PromptSplit = (typeof promptSplits)[number];
  * The first specification of item `index` that suits; each attempt has draws of its own. How many objects there are is drawn
  * once: clips of two are refused more often, and would become rare.
  */
-function specWhere(
+export function specWhere(
   preset: Preset,
   stream: string,
   index: number,
   frequencies: Frequencies,
   suits: (spec: ClipSpec, draw: Draw) => boolean,
+  two = drawsFor(stream, index)('pair') < preset.pairShare,
 ): {spec: ClipSpec; draw: Draw} {
-  const two = drawsFor(stream, index)('pair') < preset.pairShare;
   for (let attempt = 0; ; attempt++) {
     const draw = drawsFor(`${stream}#${attempt}`, index);
     const spec = sampleSpec(preset, draw, frequencies, two);
@@ -100,7 +100,7 @@ export function clipOf(preset: Preset, stream: ClipStream, index: number, still:
 }
 
 /** Whether a caption names a held-out composition. */
-const isFactHeldOut = ({objects}: Facts): boolean => {
+export const isFactHeldOut = ({objects}: Facts): boolean => {
   const [a, b] = objects;
   return (
     objects.some(

@@ -1,0 +1,100 @@
+/**
+ * Clips with a caption that is true and one that is wrong in a single respect: what a matching reward has to tell apart. Neither
+ * caption gives itself away: both are captions that a stream might have written, of compositions that are seen in training.
+ */
+import {phrase, promise, type Facts, type ObjectFacts} from './caption.js';
+import {pick, type Draw} from './draws.js';
+import {relations, type ClipSpec, type Preset, type Relation} from './spec.js';
+import {isFactHeldOut, specWhere} from './streams.js';
+
+/** What can be wrong with a caption. */
+export const counterfactualKinds = ['noun', 'color', 'motion', 'relation', 'count'] as const;
+/** One of them. */
+export type CounterfactualKind = (typeof counterfactualKinds)[number];
+
+/** A clip, its caption, and a wrong one. */
+export interface Counterfactual {
+  readonly kind: CounterfactualKind;
+  readonly spec: ClipSpec;
+  readonly text: string;
+  readonly wrong: string;
+}
+
+/** The kinds that a preset has: without clips of two objects there are no relations and nothing to count. */
+export const kindsOf = (preset: Preset): readonly CounterfactualKind[] =>
+  preset.pairShare > 0 ? counterfactualKinds : ['noun', 'color', 'motion'];
+
+const opposite: Readonly<Record<Relation, Relation>> = {
+  'left of': 'right of',
+  'right of': 'left of',
+  above: 'below',
+  below: 'above',
+};
+
+/** Whether there are clips that a caption is true of; the exceptions are those of `sampleSpec` and of the splits. */
+const isShown = (facts: Facts): boolean =>
+  !isFactHeldOut(facts) &&
+  !facts.objects.some(
+    ({noun, color}) =>
+      (facts.scene === 'night' && color === 'white') || (facts.scene === 'desert' && noun === 'cat' && color === null),
+  );
+
+/** The captions that differ from a true one in this respect, in an order that says nothing. */
+function alternatives(preset: Preset, kind: CounterfactualKind, spec: ClipSpec, facts: Facts, draw: Draw): readonly Facts[] {
+  const {objects, relation} = facts;
+  const target = Math.floor(draw('counterfactualObject') * objects.length);
+  const change = (edited: Partial<ObjectFacts>): Facts => ({
+    ...facts,
+    objects: objects.map((object, i) => (i === target ? {...object, ...edited} : object)),
+  });
+  const {color, motion} = objects[target];
+  switch (kind) {
+    case 'noun':
+      return preset.nouns.filter((noun) => objects.every((o) => o.noun !== noun)).map((noun) => change({noun}));
+    case 'color':
+      return color === null ? [] : preset.colors.filter((c) => c !== color).map((c) => change({color: c}));
+    case 'motion':
+      return motion === null ? [] : preset.motions.filter((m) => m !== motion).map((m) => change({motion: m}));
+    case 'relation':
+      return relation === null ? [] : [{...facts, relation: opposite[relation]}];
+    case 'count':
+      // A caption of one object says everything of it.
+      if (objects.length > 1) {
+        return [{...facts, relation: null, objects: [{...objects[target], motion: spec.objects[target].motion}]}];
+      }
+      return preset.nouns.filter((noun) => noun !== objects[0].noun).map((noun) => withAnother(preset, facts, noun, draw));
+  }
+}
+
+/** The caption of a clip of two objects, of which the first is the one of `facts`. */
+function withAnother(preset: Preset, facts: Facts, noun: ObjectFacts['noun'], draw: Draw): Facts {
+  const manner = draw('captionKind');
+  const other: ObjectFacts = {
+    noun,
+    color: draw('otherColored') < 0.8 ? pick(preset.colors, draw('otherColor')) : null,
+    motion: pick(preset.motions, draw('otherMotion')),
+  };
+  const both = [facts.objects[0], other];
+  if (manner < 0.4) return {...facts, objects: both};
+  const still = both.map((object) => ({...object, motion: null}));
+  return {...facts, objects: still, relation: manner < 0.8 ? pick(relations, draw('otherRelation')) : null};
+}
+
+/** Item `index`; the kinds take turns, and of the counts every other clip has two objects. */
+export function counterfactualOf(preset: Preset, index: number): Counterfactual {
+  const kinds = kindsOf(preset);
+  const kind = kinds[index % kinds.length];
+  const wrongOnes = (spec: ClipSpec, draw: Draw): readonly Facts[] =>
+    alternatives(preset, kind, spec, promise(spec, draw), draw).filter(isShown);
+  const two = {relation: true, count: Math.floor(index / kinds.length) % 2 === 1};
+  const {spec, draw} = specWhere(
+    preset,
+    `counterfactuals/${kind}`,
+    index,
+    'uniform',
+    (candidate, its) => isShown(promise(candidate, its)) && wrongOnes(candidate, its).length > 0,
+    kind === 'relation' || kind === 'count' ? two[kind] : undefined,
+  );
+  const wrong = pick(wrongOnes(spec, draw), draw('counterfactual'));
+  return {kind, spec, text: phrase(promise(spec, draw), draw), wrong: phrase(wrong, draw)};
+}
