@@ -87,8 +87,12 @@ export const [shiftLeft, shiftRightSigned] = [shift(0xab), shift(0xac)];
 export const [absF32, addF32, subF32, mulF32, divF32] = [unary(0xe0), binary(0xe4), binary(0xe5), binary(0xe6), binary(0xe7)];
 /** The smaller and the larger of four floats; where one is NaN, `a`. */
 export const [minF32, maxF32] = [binary(0xea), binary(0xeb)];
+/** The larger of four floats; NaN where either is. */
+export const maxOrNaN = binary(0xe9);
 /** All bits of a lane set where the float of `a` is greater than that of `b`. */
 export const greaterF32 = binary(0x44);
+/** All bits of a lane set where the float of `a` is at least that of `b`. */
+export const atLeastF32 = binary(0x46);
 /** Four floats of signed integers. */
 export const fromSignedF32 = unary(0xfa);
 /** 1 if any bit of a vector is set: a 32-bit integer. */

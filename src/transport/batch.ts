@@ -35,9 +35,9 @@ export interface StoppingOptions {
 export interface SinkhornOptions extends EntropicOptions, StoppingOptions {}
 
 /** Solutions of a batch. P = exp((f_i + g_j + level − C_ij)/ε), times a_i·b_j if the entropy is relative to the marginals. */
-export interface TransportPlans {
+export interface TransportPlans<P extends Floats = Floats> {
   /** P: `[count, rows, columns]`; 0 at padding. */
-  readonly plan: Floats;
+  readonly plan: P;
   /** f = ε·ln u: `[count, rows]`, in units of cost; −∞ at padding. */
   readonly rowPotentials: Float64Array;
   /** g = ε·ln v: `[count, columns]`. */
@@ -74,9 +74,14 @@ function weights(name: string, given: ArrayLike<number> | undefined, count: numb
   if (given.length !== n && given.length !== count * n) {
     throw new ShapeError(`transport: ${name} must have ${n} or ${count} × ${n} elements; got ${given.length}.`);
   }
-  const all = Float64Array.from({length: count * n}, (_, i) => given[i % given.length]);
-  const bad = all.findIndex((w) => !(w >= 0 && w < Infinity));
-  if (bad >= 0) throw new ConfigError(`transport: ${name} must be finite and at least 0; got ${all[bad]} at ${bad}.`);
+  const all = new Float64Array(count * n);
+  for (let i = 0; i < all.length; i++) {
+    const w = given[i % given.length];
+    if (!(w >= 0 && w < Infinity)) {
+      throw new ConfigError(`transport: ${name} must be finite and at least 0; got ${w} at ${i % given.length}.`);
+    }
+    all[i] = w;
+  }
   return all;
 }
 
@@ -85,6 +90,13 @@ export function total(x: ArrayLike<number>, at: number, n: number): number {
   let sum = 0;
   for (let i = at; i < at + n; i++) sum += x[i];
   return sum;
+}
+
+/** Which of `n` weights from `at` on are positive: the points that are no padding. */
+export function weighted(weights: Float64Array, at: number, n: number): number[] {
+  const points: number[] = [];
+  for (let i = 0; i < n; i++) if (weights[at + i] > 0) points.push(i);
+  return points;
 }
 
 /**
@@ -121,7 +133,7 @@ export function checked(batch: TransportBatch, {transport, iterations = 200, tol
 }
 
 /** Room for the solutions of a batch. */
-export const emptyPlans = <P extends Floats>({count, rows, columns}: CheckedBatch, plan: P): TransportPlans & {plan: P} => ({
+export const emptyPlans = <P extends Floats>({count, rows, columns}: CheckedBatch, plan: P): TransportPlans<P> => ({
   plan,
   rowPotentials: new Float64Array(count * rows).fill(-Infinity),
   columnPotentials: new Float64Array(count * columns).fill(-Infinity),

@@ -3,6 +3,7 @@ import {
   checked,
   emptyPlans,
   notFinite,
+  weighted,
   type CheckedBatch,
   type SinkhornOptions,
   type TransportBatch,
@@ -20,9 +21,6 @@ function logSumExp(x: Float64Array, from: number, n: number, stride: number, plu
   return largest + Math.log(sum);
 }
 
-const indicesOf = (weights: Float64Array, from: number, n: number): number[] =>
-  Array.from({length: n}, (_, i) => i).filter((i) => weights[from + i] > 0);
-
 /**
  * Solves problem k of a batch into `out`.
  *
@@ -32,8 +30,8 @@ export function solveInLogDomain(k: number, batch: CheckedBatch, options: Sinkho
   const {costs, rows, columns, rowWeights, columnWeights} = batch;
   const {epsilon, entropy = 'plain', iterations = 200, tolerance = 1e-3} = options;
   const {exponent, ceiling, mass} = scalingOf(options);
-  const is = indicesOf(rowWeights, k * rows, rows);
-  const js = indicesOf(columnWeights, k * columns, columns);
+  const is = weighted(rowWeights, k * rows, rows);
+  const js = weighted(columnWeights, k * columns, columns);
   const [n, m] = [is.length, js.length];
   const logA = Float64Array.from(is, (i) => Math.log(rowWeights[k * rows + i]));
   const logB = Float64Array.from(js, (j) => Math.log(columnWeights[k * columns + j]));
@@ -47,7 +45,8 @@ export function solveInLogDomain(k: number, batch: CheckedBatch, options: Sinkho
 
   const logU = new Float64Array(n);
   const logV = new Float64Array(m);
-  let level = 0;
+  // So that the first plan, with u = v = 1, has the mass that is asked for.
+  let level = mass === undefined ? 0 : Math.log(mass) - logSumExp(kernel, 0, n * m, 1, new Float64Array(n * m));
   let change = Infinity;
   const sumOfRow = (i: number): number => logSumExp(kernel, i * m, m, 1, logV);
   const sumOfColumn = (j: number): number => logSumExp(kernel, j, n, m, logU);
@@ -107,7 +106,7 @@ export function solveInLogDomain(k: number, batch: CheckedBatch, options: Sinkho
  * @returns plans in float64.
  * @throws ShapeError, ConfigError as `checked` says; NonFiniteError naming a problem without a finite solution.
  */
-export function logSinkhorn(batch: TransportBatch, options: SinkhornOptions): TransportPlans & {plan: Float64Array} {
+export function logSinkhorn(batch: TransportBatch, options: SinkhornOptions): TransportPlans<Float64Array> {
   const whole = checked(batch, options);
   const out = emptyPlans(whole, new Float64Array(whole.costs.length));
   for (let k = 0; k < whole.count; k++) solveInLogDomain(k, whole, options, out);

@@ -94,7 +94,10 @@ export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
     tf.broadcastTo(tf.where(tf.less(logWeight, NEVER / 2), logWeight, tf.zerosLike(logWeight)), [...lead, size, 1]);
   let logU = start(logA, n);
   let logV = start(logB, m);
-  let level = mass === undefined ? undefined : tf.zeros([...lead, 1, 1]);
+  /** The level at which a plan of these column sums, before their own scaling, has the mass m. */
+  const levelFor = (sums: tf.Tensor, logs: tf.Tensor, m: number): tf.Tensor =>
+    tf.neg(tf.log(tf.div(tf.sum(tf.exp(tf.add(sums, logs)), [-2, -1], true), m)));
+  let level = mass === undefined ? undefined : levelFor(columnSums(logU), logV, mass);
   let live: tf.Tensor | undefined;
   for (let round = 0; round < iterations; round++) {
     const changes: tf.Tensor[] = [];
@@ -109,8 +112,7 @@ export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
     const sums = columnSums(nextU);
     const nextV = step(logV, rescaled(logB, sums, level));
     if (level && mass !== undefined) {
-      const carried = tf.sum(tf.exp(tf.add(sums, nextV)), [-2, -1], true);
-      level = step(level, tf.neg(tf.log(tf.div(carried, mass))));
+      level = step(level, levelFor(sums, nextV, mass));
     }
     [logU, logV] = [nextU, nextV];
     if (tolerance !== undefined) {

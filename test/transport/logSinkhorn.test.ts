@@ -19,7 +19,7 @@ interface LibraryParams {
   mass: number;
 }
 
-const solve = ({inputs}: Case<unknown>, options: SinkhornOptions): TransportPlans => {
+const solve = ({inputs}: Case<unknown>, options: SinkhornOptions): TransportPlans<Float64Array> => {
   const [rows, columns] = inputs['cost'].shape;
   const [rowWeights, columnWeights] = ['a', 'b'].map((name) => (name in inputs ? numbers(inputs[name]) : undefined));
   return logSinkhorn(
