@@ -5,19 +5,25 @@ import type {Preset} from './spec.js';
 
 /** Sizes of both at one size of the world. */
 interface Sizes {
-  readonly a: {readonly width: number; readonly depth: number; readonly heads: number; readonly decoder: number};
+  readonly a: {
+    readonly width: number;
+    readonly depth: number;
+    readonly heads: number;
+    readonly fusionHeads: number;
+    readonly decoder: number;
+  };
   readonly b: {readonly stem: number; readonly width: number; readonly depth: readonly [number, number]; readonly text: number};
   readonly embedding: number;
 }
 
 const sizes: Readonly<Record<string, Sizes>> = {
   nano: {
-    a: {width: 32, depth: 2, heads: 2, decoder: 16},
+    a: {width: 32, depth: 2, heads: 2, fusionHeads: 2, decoder: 16},
     b: {stem: 8, width: 32, depth: [1, 1], text: 24},
     embedding: 16,
   },
   mini: {
-    a: {width: 96, depth: 4, heads: 4, decoder: 48},
+    a: {width: 96, depth: 4, heads: 3, fusionHeads: 4, decoder: 48},
     b: {stem: 32, width: 96, depth: [1, 2], text: 64},
     embedding: 64,
   },
@@ -43,7 +49,7 @@ export function encodersOf(preset: Preset): readonly EncoderModule[] {
         decoder: {width: a.decoder, heads: 2},
       },
       text: {...text, width: a.width, heads: a.heads, pooling: 'cls'},
-      fusion: {layers: 2, heads: a.heads},
+      fusion: {layers: 2, heads: a.fusionHeads},
       weights: undefined,
     }),
     videoTextEncoder({

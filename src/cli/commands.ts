@@ -15,8 +15,8 @@ export const commands: readonly Command[] = [
     load: () => import('./sample.js'),
   },
   {
-    usage: 'pretrain',
-    summary: "Train a world's base policy from nothing",
+    usage: 'pretrain [network]',
+    summary: "Train a world's base policy, or its video-text encoder, from nothing",
     savesOnInterrupt: true,
     load: () => import('./pretrain.js'),
   },

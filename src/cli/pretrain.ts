@@ -1,130 +1,81 @@
-/** `rlft pretrain`: train a world's base policy from nothing. */
+/** `rlft pretrain`: train a network of a world from nothing. Parsing and folders; what is trained stands in files of its own. */
 import {writeFile} from 'node:fs/promises';
-import {z} from 'zod';
-import {environments} from '../builtins.js';
-import {openDevice} from '../engine/devices.js';
-import {ConfigError} from '../errors.js';
+import type {z} from 'zod';
+import {ConfigError, UnknownNameError} from '../errors.js';
+import {suggestion} from '../nearest.js';
 import {peerNames} from '../options.js';
-import {pretrain, type PretrainEvent} from '../pretrain/pretrain.js';
 import {renderConfig, resolveConfig} from '../run/config.js';
-import {openRunFolder} from '../run/runFolder.js';
+import {openRunFolder, type RunFolder} from '../run/runFolder.js';
 import {runInfo, writeRunInfo} from '../run/runInfo.js';
-import type {CommandBody} from './command.js';
+import type {Arguments, CommandBody, Io} from './command.js';
 import {configFlags, configSources, otherFlagNames} from './configFlags.js';
+import {encoderPretraining} from './pretrainEncoder.js';
+import {policyPretraining} from './pretrainPolicy.js';
 import {folderOf, runFolderFlags} from './runFolderFlags.js';
-import {progressLine, type ProgressLine} from './progress.js';
 
-const schema = z.strictObject({
-  environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
-  preset: z.string().min(1).default('mini').describe('Which size of the world and of its policy.'),
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1)
-    .default(0)
-    .describe('Initial weights and noise are drawn from it; 0 to 4294967295.'),
-  device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
-  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
-  stills: z.int().min(0).default(100_000).describe('Stills of the first stage; ≥ 0.'),
-  clips: z.int().min(1).default(110_000).describe('Clips of the second stage; ≥ 1.'),
-  stillBatch: z.int().min(1).default(64).describe('Stills of one update; ≥ 1.'),
-  clipBatch: z.int().min(1).default(32).describe('Clips of one update; ≥ 1.'),
-  muonRate: z.number().positive().default(0.02).describe('Peak learning rate of the matrices inside the blocks (Muon); > 0.'),
-  adamRate: z.number().positive().default(1.5e-3).describe('Peak learning rate of everything else (AdamW); > 0.'),
-  emaDecay: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0.999)
-    .describe('Limit of the decay of the averaged weights, which are saved; in [0, 1).'),
-  captionDrop: z.number().min(0).lt(1).default(0.1).describe('Share of captions withheld, for guidance; in [0, 1).'),
-  every: z.int().min(1).default(10_000).describe('Clips between saved weights, their judgement and their sheet; ≥ 1.'),
-  prompts: z.int().min(0).default(200).describe('Held-out prompts that the judge measures; 0: none.'),
-});
-
-/** Updates between plain lines: a line for each of thousands would hide everything else. */
-const LINE_EVERY = 50;
-
-function narrator(line: ProgressLine): (event: PretrainEvent) => void {
-  return (event) => {
-    switch (event.kind) {
-      case 'started':
-        line.note(`${event.totalUpdates} updates, ${event.updates} done; folder: ${event.folder}`);
-        break;
-      case 'update': {
-        const {updates, stills, clips, loss} = event.progress;
-        if (updates % LINE_EVERY === 0)
-          line.update({label: `update ${updates}`, fraction: event.fraction, values: {stills, clips, loss}});
-        break;
-      }
-      case 'measured': {
-        line.note(
-          `${event.clips} clips: held-out error at t = .3, .6, .8, .95: ${event.heldOut.map((e) => e.toFixed(5)).join(' ')}; ${event.weights}`,
-        );
-        if (event.gates) {
-          const scores = Object.entries(event.gates.scores).map(([name, score]) => `${name} ${score.toFixed(3)}`);
-          line.note(`  ${scores.join(', ')}; gates missed: ${event.gates.missed.join(', ') || 'none'}`);
-        }
-        break;
-      }
-      case 'ended':
-        line.end();
-        line.note(
-          event.interrupted ? `saved after update ${event.updates}; go on with --resume` : `done after ${event.updates} updates`,
-        );
-    }
-  };
+/** One kind of network that can be trained. */
+export interface Pretraining<Config extends {readonly seed: number}> {
+  readonly schema: z.ZodType<Config>;
+  /** @throws ConfigError if the configuration asks for what there is not; called before anything is written. */
+  check(config: Config): void;
+  run(config: Config, folder: RunFolder, resume: boolean, io: Io): Promise<void>;
 }
+
+const networks = {policy: policyPretraining, encoder: encoderPretraining};
+type Network = keyof typeof networks;
+const known = Object.keys(networks) as Network[];
+
+/** The word that names the network, wherever the flags stand; the policy where there is none. */
+const networkIn = (args: readonly string[]): Network => known.find((name) => args.includes(name)) ?? 'policy';
 
 /** The command. */
 export const body: CommandBody = {
-  options: () => ({
-    ...configFlags(schema),
+  positionals: {network: {type: 'string', describe: `What to train: ${known.join(' or ')}; default policy`}},
+  options: (args) => ({
+    ...configFlags(networks[networkIn(args)].schema),
     ...runFolderFlags('pretrain'),
     resume: {type: 'string', requiresArg: true, describe: 'Go on with the run in this folder, with its settings'},
   }),
   otherNames: otherFlagNames,
-  examples: [['rlft pretrain --output-dir runs/mini', 'the policy that ships: about half an hour on two free cores']],
+  examples: [
+    ['rlft pretrain --output-dir runs/mini', 'the policy that ships: about half an hour on two free cores'],
+    ['rlft pretrain encoder --output-dir runs/a', 'the encoder that rewards use'],
+  ],
   async run(argv, io, args) {
-    const resumed = argv['resume'] as string | undefined;
-    const output = argv['output-dir'] as string | undefined;
-    const given = await configSources(argv, schema);
-    if (
-      resumed !== undefined &&
-      (output !== undefined || argv['force'] === true || Object.keys(given.flags ?? {}).length > 0 || given.file)
-    ) {
-      throw new ConfigError('--resume goes on in its own folder with its own settings; leave all other flags out.');
-    }
-    const sources = resumed === undefined ? given : await configSources({config: (await openRunFolder(resumed)).config}, schema);
-    const {value: config, origins} = resolveConfig(schema, sources, peerNames);
-    if (argv['print-config'] === true) {
-      io.stdout.write(renderConfig(schema, config, origins));
-      return;
-    }
-    const environment = environments.get(config.environment).open(config.preset);
-    if (!environment.openClips) throw new ConfigError(`pretrain: ${environment.name} makes no clips of its own to train on.`);
-    const {folder, resume} = await folderOf(argv, 'pretrain');
-    if (!resume) {
-      await writeFile(folder.config, renderConfig(schema, config));
-      await writeRunInfo(folder.info, await runInfo(['pretrain', ...args], config.seed, []));
-    }
-    const device = await openDevice(config.device, {threads: config.threads});
-    const {stills, clips, stillBatch, clipBatch, muonRate, adamRate, emaDecay, captionDrop} = config;
-    try {
-      await pretrain({
-        environment,
-        device,
-        plan: {stills, clips, stillBatch, clipBatch, muonRate, adamRate, averageDecay: emaDecay, captionDrop},
-        seed: config.seed,
-        folder,
-        resume,
-        every: config.every,
-        prompts: config.prompts,
-        signal: io.signal,
-        report: narrator(progressLine(io.stderr, () => performance.now() / 1000)),
-      });
-    } finally {
-      await device.close();
-    }
+    const network = (argv['network'] as string | undefined) ?? 'policy';
+    if (!Object.hasOwn(networks, network))
+      throw new UnknownNameError(`unknown network "${network}"${suggestion(network, known)}`);
+    await train(network as Network, networks[network as Network] as Pretraining<{seed: number}>, argv, io, args);
   },
 };
+
+async function train<Config extends {readonly seed: number}>(
+  network: Network,
+  {schema, check, run}: Pretraining<Config>,
+  argv: Arguments,
+  io: Io,
+  args: readonly string[],
+): Promise<void> {
+  const resumed = argv['resume'] as string | undefined;
+  const output = argv['output-dir'] as string | undefined;
+  const given = await configSources(argv, schema);
+  if (
+    resumed !== undefined &&
+    (output !== undefined || argv['force'] === true || Object.keys(given.flags ?? {}).length > 0 || given.file)
+  ) {
+    throw new ConfigError('--resume goes on in its own folder with its own settings; leave all other flags out.');
+  }
+  const sources = resumed === undefined ? given : await configSources({config: (await openRunFolder(resumed)).config}, schema);
+  const {value: config, origins} = resolveConfig(schema, sources, peerNames);
+  if (argv['print-config'] === true) {
+    io.stdout.write(renderConfig(schema, config, origins));
+    return;
+  }
+  check(config);
+  const {folder, resume} = await folderOf(argv, network === 'policy' ? 'pretrain' : network);
+  if (!resume) {
+    await writeFile(folder.config, renderConfig(schema, config));
+    await writeRunInfo(folder.info, await runInfo(['pretrain', ...args], config.seed, []));
+  }
+  await run(config, folder, resume, io);
+}

@@ -12,7 +12,7 @@ import type {Initialiser} from './initialise.js';
 import {attention, branch, linear, reluSquared} from './layers.js';
 
 /** Hidden width of the feed-forward network over D. */
-const EXPANSION = 4;
+const EXPANSION = 2;
 /** Logit scale over √D: with unit-variance queries and keys, 2 lets attention be sharp from the start. */
 const LOGIT_SCALE = 2;
 
