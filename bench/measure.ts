@@ -31,13 +31,18 @@ const rounded = (x: number, digits = 6): number => Number(x.toFixed(digits));
 /**
  * Prints one line.
  *
- * @param clips of a repetition: `value` is clips/s; without, it is seconds, in `unit`.
+ * @param clips (or other things) of a repetition: `value` is how many a second, in `unit`; without, it is seconds.
  * @param operations floating-point operations of a repetition.
  */
 export function emit(
   name: string,
   times: readonly Took[],
-  {clips, operations, unit = 's', ...more}: {clips?: number; operations?: number; unit?: string; [extra: string]: unknown},
+  {
+    clips,
+    operations,
+    unit = clips === undefined ? 's' : 'clips/s',
+    ...more
+  }: {clips?: number; operations?: number; unit?: string; [extra: string]: unknown},
 ): void {
   const wall = times.map((t) => t.wall).sort((a, b) => a - b);
   const cpu = Math.min(...times.map((t) => t.cpu));
@@ -45,7 +50,7 @@ export function emit(
   const line = {
     name: `${name}/rlft`,
     value: value(wall[0]),
-    unit: clips === undefined ? unit : 'clips/s',
+    unit,
     n: times.length,
     min: rounded(wall[0]),
     median: rounded((wall[Math.floor((wall.length - 1) / 2)] + wall[Math.floor(wall.length / 2)]) / 2),

@@ -4,18 +4,25 @@
  */
 import {presets} from './peerNetwork.js';
 import {benchRollout} from './rollout.js';
+import {benchSinkhorn, sinkhornSizes} from './sinkhorn.js';
 import {benchTrain} from './train.js';
 
-const kinds: Readonly<Record<string, (preset: string) => Promise<void>>> = {train: benchTrain, rollout: benchRollout};
-const all = ['nano', 'mini'].flatMap((preset) => Object.keys(kinds).map((kind) => `${kind}/${preset}`));
+/** What is measured, and at which sizes. */
+const kinds: Readonly<Record<string, {bench: (size: string) => Promise<void>; sizes: readonly string[]}>> = {
+  train: {bench: benchTrain, sizes: Object.keys(presets)},
+  rollout: {bench: benchRollout, sizes: Object.keys(presets)},
+  sinkhorn: {bench: benchSinkhorn, sizes: sinkhornSizes},
+};
+const all = ['nano', 'mini'].flatMap((preset) => [`train/${preset}`, `rollout/${preset}`]);
 
 const names = process.argv.slice(2);
 for (const name of names.length > 0 ? names : all) {
-  const [kind, preset] = name.split('/');
-  const bench = kinds[kind];
-  if (!bench || !preset || !(preset in presets)) {
-    console.error(`bench: wanted ${Object.keys(kinds).join(' or ')}/${Object.keys(presets).join(', ')}; got "${name}".`);
+  const [kind, size] = name.split('/');
+  const found = kinds[kind];
+  if (!found?.sizes.includes(size)) {
+    const known = Object.entries(kinds).map(([k, {sizes}]) => `${k}/{${sizes.join(', ')}}`);
+    console.error(`bench: wanted ${known.join(' or ')}; got "${name}".`);
     process.exit(2);
   }
-  await bench(preset);
+  await found.bench(size);
 }

@@ -176,8 +176,8 @@ export function spatioTemporalCost(inputs: SpatioTemporalInputs, options: Spatio
     }
     if (spatialWeight > 0) {
       const squares = tf.add(tf.square(tf.sub(row, along(1))), tf.square(tf.sub(column, along(2))));
-      // A distance has no gradient at 0; below 1e-7 it counts as 1e-7.
-      const distances = tf.sqrt(tf.maximum(squares, 1e-14));
+      // A distance has no gradient at 0; this makes it 1e-7 there.
+      const distances = tf.sqrt(tf.add(squares, 1e-14));
       cost = tf.add(cost, counted(distances, spatialWeight / layout.spatialRange));
     }
   }

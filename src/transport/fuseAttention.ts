@@ -21,7 +21,7 @@ export function fuseAttention(
   prior: tf.Tensor,
   {rows, floor = 'add', e = 1e-6}: {rows?: tf.Tensor | undefined; floor?: LogFloor; e?: number} = {},
 ): tf.Tensor {
-  const positive = (x: tf.Tensor): tf.Tensor => (floor === 'add' ? tf.add(x, e) : tf.maximum(x, e));
+  const positive = (x: tf.Tensor): tf.Tensor => (floor === 'add' ? tf.add(x, e) : tf.clipByValue(x, e, Infinity));
   // softmax(ln x) is x over its sum.
   const product = tf.mul(positive(weights), positive(prior));
   const fused = tf.div(product, tf.sum(product, -1, true));

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {scalingOf} from './formulation.js';
-import {asRow, planOf, scalingsOf, TINY, type RoundsOptions} from './scalingRounds.js';
+import {asColumn, planOf, scalingsOf, TINY, type RoundsOptions} from './scalingRounds.js';
 
 /**
  * The plan of the rounds, whose gradient does not go back through the rounds.
@@ -33,25 +33,26 @@ export function planByFixedPoint(cost: tf.Tensor, options: RoundsOptions): tf.Te
   });
 
   const gradFunc = (dPlan: tf.Tensor, [plan, alpha, beta]: tf.Tensor[]): tf.Tensor => {
-    const column = (row: tf.Tensor): tf.Tensor => tf.reshape(row, [...row.shape.slice(0, -2), row.shape.at(-1)!, 1]);
+    const alongRow = (column: tf.Tensor): tf.Tensor =>
+      tf.reshape(column, [...column.shape.slice(0, -2), 1, column.shape.at(-2)!]);
     const weighted = tf.mul(dPlan, plan);
-    const [wRows, wColumns] = [tf.sum(weighted, -1, true), column(tf.sum(weighted, -2, true))];
-    const wTotal = tf.sum(wRows, [-2, -1], true);
-    const [rowSums, columnSums] = [tf.sum(plan, -1, true), column(tf.sum(plan, -2, true))];
-    const [perRow, perColumn] = [tf.div(alpha, tf.maximum(rowSums, TINY)), tf.div(beta, tf.maximum(columnSums, TINY))];
+    const [wRows, wColumns] = [alongRow(tf.sum(weighted, -1, true)), tf.sum(weighted, -2, true)];
+    const wTotal = tf.sum(wRows, -1, true);
+    const [rowSums, columnSums] = [alongRow(tf.sum(plan, -1, true)), tf.sum(plan, -2, true)];
+    const [perRow, perColumn] = [tf.div(alpha, tf.add(rowSums, TINY)), tf.div(beta, tf.add(columnSums, TINY))];
     /** α∘λ/r and β∘μ/c, and ν/m. */
     let [a, b] = [tf.zerosLike(wRows), tf.zerosLike(wColumns)];
     let nu: tf.Tensor | undefined;
     for (let round = 0; round < iterations; round++) {
       const without = (w: tf.Tensor, sums: tf.Tensor): tf.Tensor => (nu ? tf.sub(w, tf.mul(nu, sums)) : w);
-      a = tf.mul(perRow, tf.sub(without(wRows, rowSums), tf.matMul(plan, b)));
-      b = tf.mul(perColumn, tf.sub(without(wColumns, columnSums), tf.matMul(plan, a, true)));
+      a = tf.mul(perRow, tf.sub(without(wRows, rowSums), tf.matMul(b, plan, false, true)));
+      b = tf.mul(perColumn, tf.sub(without(wColumns, columnSums), tf.matMul(a, plan)));
       if (mass !== undefined) {
-        const taken = tf.add(tf.sum(tf.mul(a, rowSums), [-2, -1], true), tf.sum(tf.mul(b, columnSums), [-2, -1], true));
+        const taken = tf.add(tf.sum(tf.mul(a, rowSums), -1, true), tf.sum(tf.mul(b, columnSums), -1, true));
         nu = tf.div(tf.sub(wTotal, taken), mass);
       }
     }
-    const shift = tf.add(nu ? tf.add(a, nu) : a, asRow(b));
+    const shift = tf.add(asColumn(nu ? tf.add(a, nu) : a), b);
     return tf.mul(tf.mul(plan, tf.sub(dPlan, shift)), -1 / epsilon);
   };
   return solve(cost);

@@ -30,7 +30,7 @@ export interface RoundsOptions extends EntropicOptions {
   readonly largestCost?: number | undefined;
 }
 
-/** ln u, ln v and ln s: `[…, N, 1]`, `[…, M, 1]` and `[…, 1, 1]`, and what the plan is made of. */
+/** ln u, ln v and ln s: `[…, 1, N]`, `[…, 1, M]` and `[…, 1, 1]`, and what the plan is made of. */
 export interface Scalings {
   readonly logU: tf.Tensor;
   readonly logV: tf.Tensor;
@@ -42,16 +42,15 @@ export interface Scalings {
 /** Uniform weights over what a mask `[…, N]` leaves: 1/n where it is 1; all 0 where it is 0 everywhere. */
 export const uniformOver = (mask: tf.Tensor): tf.Tensor => tf.div(mask, tf.maximum(tf.sum(mask, -1, true), 1));
 
-/** ln of weights `[…, n]` as `[…, n, 1]`, `padding` where they are 0; default uniform. */
+/** ln of weights `[…, n]` as `[…, 1, n]`, `padding` where they are 0; default uniform. */
 function logWeights(weights: tf.Tensor | undefined, n: number, padding: number): tf.Tensor {
-  if (weights === undefined) return tf.fill([n, 1], -Math.log(n));
-  const w = tf.expandDims(weights, -1);
+  if (weights === undefined) return tf.fill([1, n], -Math.log(n));
+  const w = tf.expandDims(weights, -2);
   return tf.where(tf.greater(w, 0), tf.log(tf.maximum(w, TINY)), tf.fill(w.shape, padding));
 }
 
-/** `[…, M, 1]` as `[…, 1, M]`. */
-export const asRow = (column: tf.Tensor): tf.Tensor =>
-  tf.reshape(column, [...column.shape.slice(0, -2), 1, column.shape.at(-2)!]);
+/** `[…, 1, n]` as `[…, n, 1]`. */
+export const asColumn = (row: tf.Tensor): tf.Tensor => tf.reshape(row, [...row.shape.slice(0, -2), row.shape.at(-1)!, 1]);
 
 /** ln Σ exp along an axis, kept. */
 function logSumExp(x: tf.Tensor, axis: -1 | -2): tf.Tensor {
@@ -71,32 +70,39 @@ export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
   const [logA, logB] = [logWeights(options.rowWeights, n, NEVER), logWeights(options.columnWeights, m, NEVER)];
   let logKernel = tf.mul(cost, -1 / epsilon);
   if (entropy === 'relative') {
-    const product = tf.add(logWeights(options.rowWeights, n, 0), asRow(logWeights(options.columnWeights, m, 0)));
-    logKernel = tf.add(logKernel, product);
+    const [a, b] = [logWeights(options.rowWeights, n, 0), logWeights(options.columnWeights, m, 0)];
+    logKernel = tf.add(logKernel, tf.add(asColumn(a), b));
   }
   const kernel = largestCost <= KERNEL_RANGE * epsilon ? tf.exp(logKernel) : undefined;
 
-  /** ln K·exp(logV) as `[…, N, 1]` and ln Kᵀ·exp(logU) as `[…, M, 1]`. */
-  const rowSums = (logV: tf.Tensor): tf.Tensor =>
-    kernel ? tf.log(tf.maximum(tf.matMul(kernel, tf.exp(logV)), TINY)) : logSumExp(tf.add(logKernel, asRow(logV)), -1);
+  // Vectors lie along rows, which is how the runtime multiplies them with matrices fastest; and its maximum and minimum with a
+  // scalar are slow, so sums that may be 0 are added to and ceilings are clipped to.
+  const product = (logs: tf.Tensor, transposed: boolean): tf.Tensor =>
+    tf.log(tf.add(tf.matMul(tf.exp(logs), kernel!, false, transposed), TINY));
+  /** ln K·v as `[…, 1, N]`. */
+  const rowSums = (logV: tf.Tensor): tf.Tensor => {
+    if (kernel) return product(logV, true);
+    const sums = logSumExp(tf.add(logKernel, logV), -1);
+    return tf.reshape(sums, [...sums.shape.slice(0, -2), 1, n]);
+  };
+  /** ln Kᵀ·u as `[…, 1, M]`. */
   const columnSums = (logU: tf.Tensor): tf.Tensor => {
-    if (kernel) return tf.log(tf.maximum(tf.matMul(kernel, tf.exp(logU), true), TINY));
-    const sums = logSumExp(tf.add(logKernel, logU), -2);
-    const column = tf.reshape(sums, [...sums.shape.slice(0, -2), m, 1]);
+    if (kernel) return product(logU, false);
+    const sums = logSumExp(tf.add(logKernel, asColumn(logU)), -2);
     // Of a problem that is padding throughout, the sums are exp(NEVER): the plan must still come out as 0.
-    return options.rowWeights ? tf.maximum(column, NEVER / 2) : column;
+    return options.rowWeights ? tf.clipByValue(sums, NEVER / 2, -NEVER) : sums;
   };
   const rescaled = (logWeight: tf.Tensor, logSum: tf.Tensor, level: tf.Tensor | undefined): tf.Tensor => {
     const free = tf.mul(tf.sub(logWeight, level ? tf.add(logSum, level) : logSum), exponent);
-    return ceiling === Infinity ? free : tf.minimum(free, ceiling);
+    return ceiling === Infinity ? free : tf.clipByValue(free, 2 * NEVER, ceiling);
   };
   const start = (logWeight: tf.Tensor, size: number): tf.Tensor =>
-    tf.broadcastTo(tf.where(tf.less(logWeight, NEVER / 2), logWeight, tf.zerosLike(logWeight)), [...lead, size, 1]);
+    tf.broadcastTo(tf.where(tf.less(logWeight, NEVER / 2), logWeight, tf.zerosLike(logWeight)), [...lead, 1, size]);
   let logU = start(logA, n);
   let logV = start(logB, m);
   /** The level at which a plan of these column sums, before their own scaling, has the mass m. */
   const levelFor = (sums: tf.Tensor, logs: tf.Tensor, m: number): tf.Tensor =>
-    tf.neg(tf.log(tf.div(tf.sum(tf.exp(tf.add(sums, logs)), [-2, -1], true), m)));
+    tf.neg(tf.log(tf.div(tf.sum(tf.exp(tf.add(sums, logs)), -1, true), m)));
   let level = mass === undefined ? undefined : levelFor(columnSums(logU), logV, mass);
   let live: tf.Tensor | undefined;
   for (let round = 0; round < iterations; round++) {
@@ -105,7 +111,7 @@ export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
     const step = (before: tf.Tensor, next: tf.Tensor): tf.Tensor => {
       if (tolerance === undefined) return next;
       const difference = tf.sub(next, before);
-      changes.push(tf.max(tf.abs(difference), [-2, -1], true));
+      changes.push(tf.max(tf.abs(difference), -1, true));
       return live ? tf.add(before, tf.mul(live, difference)) : next;
     };
     const nextU = step(logU, rescaled(logA, rowSums(logV), level));
@@ -132,5 +138,5 @@ export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
 /** P = exp(ln u + ln K + ln v + ln s). */
 export function planOf({logU, logV, level, logKernel}: Scalings): tf.Tensor {
   const u = level ? tf.add(logU, level) : logU;
-  return tf.exp(tf.add(tf.add(logKernel, u), asRow(logV)));
+  return tf.exp(tf.add(tf.add(logKernel, asColumn(u)), logV));
 }

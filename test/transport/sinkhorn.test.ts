@@ -293,7 +293,12 @@ describe('transport: Sinkhorn in single precision', () => {
   it('refuses what is no problem, by name', () => {
     const batch = {costs: new Float32Array(6), count: 1, rows: 2, columns: 3};
     const balanced: SinkhornOptions = {transport: {problem: 'balanced'}, epsilon: 0.1};
-    const refuse = (b: Partial<TransportBatch>, o: Partial<SinkhornOptions>, error: new (message: string) => Error, message: RegExp): void => {
+    const refuse = (
+      b: Partial<TransportBatch>,
+      o: Partial<SinkhornOptions>,
+      error: new (message: string) => Error,
+      message: RegExp,
+    ): void => {
       for (const solve of [sinkhorn, logSinkhorn]) {
         expect(() => solve({...batch, ...b}, {...balanced, ...o})).to.throw(error, message);
       }
