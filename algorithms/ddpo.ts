@@ -20,9 +20,9 @@ import {
   clampAdvantages,
   clippedSurrogate,
   detach,
+  gatherStates,
   gatherTransitions,
   importanceRatio,
-  isNoisy,
   klDivergence,
   lastTransitions,
   meanOfRows,
@@ -34,9 +34,12 @@ import {
   stochasticTransitions,
   trackAdvantages,
   type Algorithm,
+  type Branch,
   type LearnContext,
   type LossFunction,
+  type LossSums,
   type NoiseKey,
+  type PolicyInGraph,
   type PromptTracker,
   type Scored,
   type TrainState,
@@ -52,6 +55,12 @@ const options = z.strictObject({
     .min(0)
     .default(2)
     .describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last; ≥ 0.'),
+  windowFrom: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.5)
+    .describe('Share of the steps, from the first, that no window begins in; in [0, 1).'),
   sharedStart: z
     .boolean()
     .default(true)
@@ -71,37 +80,48 @@ const options = z.strictObject({
   anchorCoefficient: z
     .number()
     .min(0)
-    .default(1)
+    .default(0.5)
     .describe(
       'Weight of mean (x̂0 − x̂0 of the starting policy)² at the last step, which has no noise and which no reward reaches; ≥ 0.',
     ),
 });
 type Options = z.output<typeof options>;
 
+/** A batch holds either noisy steps or last steps; a last step has no density, and its batch no `next`. */
 const lossOf =
   ({klCoefficient, anchorCoefficient}: Options): LossFunction =>
-  (policy, batch, scalars) => {
-    const {latent, next, a, b, std, oldLogProb, advantage, weight} = batch as Record<string, tf.Tensor>;
-    const {clipRange} = scalars as Record<string, tf.Tensor>;
-    const x0 = policy.predict(batch);
-    const {logProb, mean} = replay({latent, x0, a, b, std, next}, policy.density);
-    const logs = {logProb, oldLogProb};
-    const surrogate = tf.sum(tf.mul(clippedSurrogate(logs, advantage, clipRange), weight));
-    const outside = tf.cast(tf.greater(tf.abs(tf.sub(importanceRatio(logs), 1)), clipRange), 'float32');
-    const metrics: Record<string, tf.Scalar> = {
-      approxKl: tf.mul(tf.sum(tf.squaredDifference(logProb, oldLogProb)), 0.5),
-      clipFraction: tf.sum(outside),
-      ratioGap: tf.sum(tf.abs(tf.sub(logProb, oldLogProb))),
-    };
-    if (klCoefficient === 0 && anchorCoefficient === 0) return {loss: surrogate as tf.Scalar, metrics};
-    const reference = detach(policy.predictReference(batch));
-    const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
-    const kl = tf.sum(klDivergence(mean, referenceMean, std));
-    const noiseless = tf.sub(1, isNoisy(std));
-    const anchor = tf.sum(tf.mul(meanOfRows(tf.squaredDifference(x0, reference)), noiseless));
-    const loss = tf.addN([surrogate, tf.mul(kl, klCoefficient), tf.mul(anchor, anchorCoefficient)]);
-    return {loss: loss as tf.Scalar, metrics: {...metrics, klReference: kl as tf.Scalar, anchor: anchor as tf.Scalar}};
+  (policy, batch, scalars) =>
+    batch['next'] ? surrogateOf(policy, batch, scalars, klCoefficient) : anchorOf(policy, batch, anchorCoefficient);
+
+function surrogateOf(
+  policy: PolicyInGraph,
+  batch: Branch<tf.Tensor>,
+  scalars: Branch<tf.Tensor>,
+  klCoefficient: number,
+): LossSums {
+  const {latent, next, a, b, std, oldLogProb, advantage, weight} = batch as Record<string, tf.Tensor>;
+  const {clipRange} = scalars as Record<string, tf.Tensor>;
+  const {logProb, mean} = replay({latent, x0: policy.predict(batch), a, b, std, next}, policy.density);
+  const logs = {logProb, oldLogProb};
+  const loss = tf.sum(tf.mul(clippedSurrogate(logs, advantage, clipRange), weight)) as tf.Scalar;
+  const outside = tf.cast(tf.greater(tf.abs(tf.sub(importanceRatio(logs), 1)), clipRange), 'float32');
+  const metrics: Record<string, tf.Scalar> = {
+    approxKl: tf.mul(tf.sum(tf.squaredDifference(logProb, oldLogProb)), 0.5),
+    clipFraction: tf.sum(outside),
+    ratioGap: tf.sum(tf.abs(tf.sub(logProb, oldLogProb))),
   };
+  if (klCoefficient === 0) return {loss, metrics};
+  const reference = detach(policy.predictReference(batch));
+  const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
+  const klReference = tf.sum(klDivergence(mean, referenceMean, std)) as tf.Scalar;
+  return {loss: tf.add(loss, tf.mul(klReference, klCoefficient)), metrics: {...metrics, klReference}};
+}
+
+function anchorOf(policy: PolicyInGraph, batch: Branch<tf.Tensor>, anchorCoefficient: number): LossSums {
+  const drift = meanOfRows(tf.squaredDifference(policy.predict(batch), detach(policy.predictReference(batch))));
+  const anchor = tf.sum(tf.mul(drift, batch['weight'] as tf.Tensor)) as tf.Scalar;
+  return {loss: tf.mul(anchor, anchorCoefficient), metrics: {anchor}};
+}
 
 async function learnFrom(
   collected: readonly Scored[],
@@ -123,12 +143,20 @@ async function learnFrom(
   const means: Record<string, number> = {};
   const count = o.innerEpochs * o.minibatches;
   for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
-    const learnt = drawSteps(stochasticTransitions(collected), o.timestepFraction, {seed, iteration, epoch});
-    const held = o.anchorCoefficient > 0 ? lastTransitions(collected) : [];
-    const refs = shuffled([...learnt, ...held], {seed, purpose: 'ddpoOrder', iteration, sample: epoch});
-    for (const part of chunks(refs, Math.ceil(refs.length / o.minibatches))) {
+    const order = (purpose: string): NoiseKey => ({seed, purpose, iteration, sample: epoch});
+    const drawn = drawSteps(stochasticTransitions(collected), o.timestepFraction, {seed, iteration, epoch});
+    const noisy = chunks(shuffled(drawn, order('ddpoOrder')), Math.ceil(drawn.length / o.minibatches));
+    const ends = o.anchorCoefficient > 0 ? shuffled(lastTransitions(collected), order('ddpoAnchors')) : [];
+    const anchored = chunks(
+      ends.slice(0, Math.ceil(ends.length * ANCHOR_SHARE)),
+      Math.ceil((ends.length * ANCHOR_SHARE) / noisy.length),
+    );
+    for (const [i, part] of noisy.entries()) {
+      const held = anchored[i] ?? [];
       const batches = (function* () {
         for (const micro of chunks(part, learner.microbatch)) yield gatherTransitions(collected, micro, advantages, weight);
+        // The learner divides by the noisy steps; this makes of the last steps a mean of their own.
+        for (const micro of chunks(held, learner.microbatch)) yield gatherStates(collected, micro, part.length / held.length);
       })();
       const {metrics, gradientNorm} = await learner.update(batches, part.length);
       for (const [name, value] of Object.entries({...metrics, gradientNorm})) means[name] = (means[name] ?? 0) + value / count;
@@ -160,6 +188,9 @@ function weightOf(collected: readonly Scored[], weighting: Options['stepWeightin
   });
   return ({batch, step}) => weights[batch][step];
 }
+
+/** Share of the trajectories whose last step is held: the term is steady, and each of them costs as much as a step to learn from. */
+const ANCHOR_SHARE = 0.25;
 
 const shuffled = <T>(list: readonly T[], key: NoiseKey): T[] => Array.from(permutation(key, list.length), (i) => list[i]);
 
@@ -193,18 +224,20 @@ export const ddpo: Algorithm<typeof options.shape> = {
     sampler: 'flowSde',
     noiseLevel: 0.7,
     minutes: 2,
-    evaluation: {prompts: 128, steps: 16, every: 0},
+    evaluation: {prompts: 256, steps: 16, every: 0},
   },
-  idle: (config) =>
-    Number(config['innerEpochs']) * Number(config['minibatches']) === 1
+  idle: (config) => [
+    ...(Number(config['innerEpochs']) * Number(config['minibatches']) === 1
       ? [{key: 'clipRange', reason: 'with one update an iteration every ratio is 1; raise innerEpochs or minibatches'}]
-      : [],
+      : []),
+    ...(config['windowSize'] === 0 ? [{key: 'windowFrom', reason: 'with windowSize 0 every step is learnt from'}] : []),
+  ],
   needs: {differentiableReward: false},
   configure: (o) => ({
     loss: lossOf(o),
     scalars: {clipRange: o.clipRange},
     sharedStart: o.sharedStart,
-    ...(o.windowSize > 0 && {window: randomWindow(o.windowSize)}),
+    ...(o.windowSize > 0 && {window: randomWindow(o.windowSize, o.windowFrom)}),
     initialMemory: promptTracker(o.bufferSize, o.minCount) as unknown as TrainState['memory'],
     work: {stepShare: o.timestepFraction * o.innerEpochs, updatesPerIteration: o.innerEpochs * o.minibatches},
     optimizer: {
@@ -220,11 +253,12 @@ export const ddpo: Algorithm<typeof options.shape> = {
   }),
 };
 
-/** A window of `size` steps at a random place of the trajectory, anew for each batch of prompts; never the last step. */
+/** A window of `size` steps at a random place beyond the share `from`, anew for each batch of prompts; never the last step. */
 const randomWindow =
-  (size: number) =>
+  (size: number, from: number) =>
   (iteration: number, batch: number, steps: number, seed: number): {start: number; size: number} => {
-    const places = Math.max(1, steps - size);
-    const [place] = permutation({seed, purpose: 'ddpoWindow', iteration, sample: batch}, places);
-    return {start: place, size};
+    const latest = Math.max(0, steps - 1 - size);
+    const earliest = Math.min(Math.floor(from * steps), latest);
+    const [place] = permutation({seed, purpose: 'ddpoWindow', iteration, sample: batch}, latest - earliest + 1);
+    return {start: earliest + place, size};
   };

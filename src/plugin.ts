@@ -30,11 +30,20 @@ export type {
   LearnContext,
   Learner,
   LossFunction,
+  LossSums,
   Memory,
+  PolicyInGraph,
   Scored,
   TrainState,
 } from './algorithm.js';
-export {chunks, gatherTransitions, lastTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
+export {
+  chunks,
+  gatherStates,
+  gatherTransitions,
+  lastTransitions,
+  stochasticTransitions,
+  type TransitionRef,
+} from './learn/transitions.js';
 export {
   batchAdvantages,
   clampAdvantages,
@@ -44,7 +53,7 @@ export {
   type PromptTracker,
 } from './numeric/advantages.js';
 export {detach} from './numeric/detach.js';
-export {isNoisy, klDivergence} from './numeric/gaussian.js';
+export {klDivergence} from './numeric/gaussian.js';
 export {meanOfRows} from './numeric/rows.js';
 export {clippedSurrogate, importanceRatio} from './numeric/surrogate.js';
 export {replay} from './numeric/transition.js';

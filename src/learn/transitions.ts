@@ -1,5 +1,6 @@
 /** Scored trajectories as a list of transitions to learn from, and any of them as arrays. */
 import type {Scored, TransitionBatch} from '../algorithm.js';
+import type {Transition} from '../numeric/samplers/sampler.js';
 import {float32, ndarray, sizeOf, type NdArray} from '../tensor/ndarray.js';
 
 /** One step of one trajectory. */
@@ -24,6 +25,41 @@ export const lastTransitions = (scored: readonly Scored[]): TransitionRef[] =>
     trajectories.prompts.map((_, row) => ({batch, row, step: trajectories.table.length - 1})),
   );
 
+type Row = [array: NdArray<'float32'>, row: number];
+
+/** Rows of several arrays, one after the other: `[n, …shape]`. */
+function copyRows(shape: readonly number[], rows: readonly Row[]): NdArray<'float32'> {
+  const size = sizeOf(shape);
+  const data = new Float32Array(rows.length * size);
+  rows.forEach(([array, row], i) => data.set(array.data.subarray(row * size, (row + 1) * size), i * size));
+  return ndarray('float32', [rows.length, ...shape], data);
+}
+
+const trajectoriesOf = (scored: readonly Scored[], ref: TransitionRef): Scored['trajectories'] => scored[ref.batch].trajectories;
+
+/** `n` latents, each of the step `after` steps behind its transition's. */
+function latentsOf(scored: readonly Scored[], refs: readonly TransitionRef[], after: 0 | 1): NdArray<'float32'> {
+  const shape = scored[0].trajectories.latents[0].shape.slice(1);
+  return copyRows(
+    shape,
+    refs.map((ref) => [trajectoriesOf(scored, ref).latents[ref.step + after], ref.row]),
+  );
+}
+
+/** What the policy is asked at each transition: `latent`, `text`, `time`, `scale`. */
+function questionsOf(scored: readonly Scored[], refs: readonly TransitionRef[]): TransitionBatch {
+  const rowOf = (ref: TransitionRef): Transition => trajectoriesOf(scored, ref).table[ref.step];
+  return {
+    latent: latentsOf(scored, refs, 0),
+    text: copyRows(
+      scored[0].trajectories.text.shape.slice(1),
+      refs.map((ref) => [trajectoriesOf(scored, ref).text, trajectoriesOf(scored, ref).textRow[ref.row]]),
+    ),
+    time: float32(refs.map((ref) => rowOf(ref).time)),
+    scale: float32(refs.map((ref) => rowOf(ref).scale)),
+  };
+}
+
 /**
  * Gathers transitions `[n, …]`: `latent`, `next`, `text`, `time`, `scale`, `a`, `b`, `std`, `oldLogProb`, `advantage`, `weight`.
  *
@@ -36,38 +72,25 @@ export function gatherTransitions(
   advantages: readonly ArrayLike<number>[],
   weightOf: (ref: TransitionRef) => number = () => 1,
 ): TransitionBatch {
-  const first = scored[0].trajectories;
-  const latentShape = first.latents[0].shape.slice(1);
-  const textShape = first.text.shape.slice(1);
-  const copyRows = (
-    shape: readonly number[],
-    source: (ref: TransitionRef) => [NdArray<'float32'>, number],
-  ): NdArray<'float32'> => {
-    const size = sizeOf(shape);
-    const data = new Float32Array(refs.length * size);
-    refs.forEach((ref, i) => {
-      const [array, row] = source(ref);
-      data.set(array.data.subarray(row * size, (row + 1) * size), i * size);
-    });
-    return ndarray('float32', [refs.length, ...shape], data);
-  };
   const numbers = (of: (ref: TransitionRef) => number): NdArray<'float32'> => float32(refs.map(of));
-  const trajectories = (ref: TransitionRef): Scored['trajectories'] => scored[ref.batch].trajectories;
-  const row = (ref: TransitionRef): Scored['trajectories']['table'][number] => trajectories(ref).table[ref.step];
+  const rowOf = (ref: TransitionRef): Transition => trajectoriesOf(scored, ref).table[ref.step];
   return {
-    latent: copyRows(latentShape, (ref) => [trajectories(ref).latents[ref.step], ref.row]),
-    next: copyRows(latentShape, (ref) => [trajectories(ref).latents[ref.step + 1], ref.row]),
-    text: copyRows(textShape, (ref) => [trajectories(ref).text, trajectories(ref).textRow[ref.row]]),
-    time: numbers((ref) => row(ref).time),
-    scale: numbers((ref) => row(ref).scale),
-    a: numbers((ref) => row(ref).a),
-    b: numbers((ref) => row(ref).b),
-    std: numbers((ref) => row(ref).std),
-    oldLogProb: numbers((ref) => trajectories(ref).logProbs[ref.step][ref.row]),
+    ...questionsOf(scored, refs),
+    next: latentsOf(scored, refs, 1),
+    a: numbers((ref) => rowOf(ref).a),
+    b: numbers((ref) => rowOf(ref).b),
+    std: numbers((ref) => rowOf(ref).std),
+    oldLogProb: numbers((ref) => trajectoriesOf(scored, ref).logProbs[ref.step][ref.row]),
     advantage: numbers((ref) => advantages[ref.batch][ref.row]),
     weight: numbers(weightOf),
   };
 }
+
+/** Gathers what the policy was asked, without what it did: `latent`, `text`, `time`, `scale`, and one `weight` for all. */
+export const gatherStates = (scored: readonly Scored[], refs: readonly TransitionRef[], weight: number): TransitionBatch => ({
+  ...questionsOf(scored, refs),
+  weight: float32(refs.map(() => weight)),
+});
 
 /** Splits a list into parts of at most `size`. */
 export const chunks = <T>(list: readonly T[], size: number): T[][] =>

@@ -81,12 +81,12 @@ describe('ddpo on gaussianToy', function () {
   }
 
   it('the anchor, which holds the last step alone, stops it where its closed form says', async () => {
-    const anchorCoefficient = 5;
+    const anchorCoefficient = 1;
     const run = {sampler: 'flowSde', noiseLevel: 0.7, steps: STEPS} as const;
     const {stochastic} = samplerTables('flowSde', STEPS, 0.7);
     const {means} = await trainToy({device, ...run, reward: linear, iterations: ITERATIONS, options: {anchorCoefficient}});
-    const {lastCurvature, variance, noisySlope} = generated(stochastic, 0);
-    const delta = noisySlope / (Math.sqrt(variance) * 2 * anchorCoefficient * lastCurvature);
+    const {lastCurvature, variance, noisySlope, noisySteps} = generated(stochastic, 0);
+    const delta = noisySlope / (noisySteps * Math.sqrt(variance) * 2 * anchorCoefficient * lastCurvature);
     expect(delta).to.be.within(0.1, 0.5);
     means.forEach((mu, c) => expect(mu - baseMeans[c]).to.be.closeTo(delta, 0.03));
   });
@@ -97,6 +97,7 @@ describe('ddpo on gaussianToy', function () {
       minibatches: 2,
       clipRange: 0.05,
       windowSize: 3,
+      windowFrom: 0,
       stepWeighting: 'balanced',
       sharedStart: true,
     };
