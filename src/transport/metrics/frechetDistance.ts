@@ -1,6 +1,7 @@
 /** The Fréchet distance of two sets of vectors: how far apart their Gaussians are. */
 import {ShapeError} from '../../errors.js';
 import {moments, type Moments, type Rows} from '../../numeric/moments.js';
+import {product, trace} from '../../numeric/squareMatrix.js';
 import {symmetricEigen, symmetricFunction} from '../../numeric/symmetricEigen.js';
 
 /**
@@ -20,31 +21,13 @@ export function gaussianDistance(x: Moments, y: Moments): number {
     throw new ShapeError(`gaussianDistance: wanted Gaussians of one width; got ${n} and ${y.mean.length}.`);
   }
   const root = symmetricFunction(symmetricEigen(x.covariance, n), (value) => Math.sqrt(Math.max(0, value)));
-  const overlap = symmetricEigen(sandwich(root, y.covariance, n), n).values.reduce(
+  const overlap = symmetricEigen(product(product(root, y.covariance, n), root, n), n).values.reduce(
     (sum, v) => sum + Math.sqrt(Math.max(0, v)),
     0,
   );
-  let [distance, traces] = [0, 0];
-  for (let i = 0; i < n; i++) {
-    distance += (x.mean[i] - y.mean[i]) ** 2;
-    traces += x.covariance[i * n + i] + y.covariance[i * n + i];
-  }
+  const distance = x.mean.reduce((sum, m, i) => sum + (m - y.mean[i]) ** 2, 0);
+  const traces = trace(x.covariance, n) + trace(y.covariance, n);
   return distance + Math.max(0, traces - 2 * overlap);
-}
-
-/** S·A·S of symmetric matrices. */
-function sandwich(s: Float64Array, a: Float64Array, n: number): Float64Array {
-  const product = (left: Float64Array, right: Float64Array): Float64Array => {
-    const out = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) {
-      for (let k = 0; k < n; k++) {
-        const factor = left[i * n + k];
-        for (let j = 0; j < n; j++) out[i * n + j] += factor * right[k * n + j];
-      }
-    }
-    return out;
-  };
-  return product(product(s, a), s);
 }
 
 /**
