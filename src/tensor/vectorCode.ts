@@ -104,6 +104,8 @@ export const lanes = (a: Code, b: Code, picks: readonly [number, number, number,
   ...vector(0x0d),
   ...picks.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
 ];
+/** The float at `address` + `offset` in all four lanes. */
+export const loadSplat = (address: Code, offset: number): Code => [...address, ...vector(0x09), 0x00, ...leb(offset)];
 /** The vector at `address` + `offset`. */
 export const load = (address: Code, offset: number): Code => [...address, ...vector(0x00), 0x00, ...leb(offset)];
 /** Stores a vector at `address` + `offset`. */
@@ -115,9 +117,6 @@ export const store = (address: Code, offset: number, value: Code): Code => [
   ...leb(offset),
 ];
 
-/** The value of c₀ + c₁z + c₂z² + … in floats. */
-export const polynomialF32 = (z: Code, coefficients: readonly number[]): Code =>
-  coefficients.slice(0, -1).reduceRight<Code>((sum, c) => addF32(f32(c), mulF32(z, sum)), f32(coefficients.at(-1)!));
 /** The value of c₀ + c₁z + c₂z² + … */
 export const polynomial = (z: Code, coefficients: readonly number[]): Code =>
   coefficients.slice(0, -1).reduceRight<Code>((sum, c) => add(f64(c), mul(z, sum)), f64(coefficients.at(-1)!));

@@ -51,7 +51,8 @@ export const squaredEuclideanMatrix = (x: PointCloud, y: PointCloud): Float64Arr
  * @throws ShapeError if the points' widths differ, or their data's length.
  */
 export function cosineMatrix(x: PointCloud, y: PointCloud): Float64Array {
-  const norms = (c: PointCloud): number[] => Array.from({length: c.count}, (_, i) => Math.max(Math.sqrt(inner(c, i, c, i)), 1e-12));
+  const norms = (c: PointCloud): number[] =>
+    Array.from({length: c.count}, (_, i) => Math.max(Math.sqrt(inner(c, i, c, i)), 1e-12));
   const [xs, ys] = [norms(x), norms(y)];
   return matrixOf('cosineMatrix', x, y, (i, j) => 1 - inner(x, i, y, j) / (xs[i] * ys[j]));
 }

@@ -128,7 +128,7 @@ export function expectedPlaces(weights: tf.Tensor, {places, placed}: Layout): tf
     'float32',
   );
   const sums = tf.sum(kept, -1, true);
-  const flat = tf.matMul(tf.reshape(kept, [-1, places.length]) as tf.Tensor2D, table);
+  const flat = tf.matMul(tf.reshape(kept, [-1, places.length]), table);
   return tf.div(tf.reshape(flat, [...weights.shape.slice(0, -1), 3]), tf.maximum(sums, 1e-12));
 }
 

@@ -11,7 +11,8 @@ import {
 } from './batch.js';
 import {scalingOf} from './formulation.js';
 import {solveInLogDomain} from './logSinkhorn.js';
-import {NO_WEIGHT, sinkhornKernel, type SinkhornKernel} from './sinkhornKernel.js';
+import {sinkhornKernel, type SinkhornKernel} from './sinkhornKernel.js';
+import {NO_WEIGHT} from './sinkhornLayout.js';
 
 /** |C|/ε up to which exp(−C/ε) and the scalings that it asks for stay within float32, with room for products of two. */
 const LARGEST_EXPONENT = 40;
@@ -39,8 +40,6 @@ function kernelFor(rows: number, columns: number): SinkhornKernel {
   return kernel;
 }
 
-type Points = readonly number[];
-
 /** Whether two stretches of an array are equal. */
 function sameAs(x: Float64Array, at: number, other: number, n: number): boolean {
   for (let i = 0; i < n; i++) if (x[at + i] !== x[other + i]) return false;
@@ -56,87 +55,143 @@ class Side {
   private readonly exponent: number;
   private readonly logs: Float32Array;
   private readonly scalings: Float32Array;
-  /** log₂ of the weights, and log₂ u or v before the first round; NO_WEIGHT and what it comes to where there is no point. */
-  private readonly logWeights: Float32Array;
+  /** log₂ u or v before the first round: 0, or what {@link NO_WEIGHT} comes to where there is no point. */
   private readonly start: Float32Array;
 
+  /** @param logs and `scalings`: the log weights and the log scalings in the kernel's memory. */
   constructor(weights: Float64Array, n: number, exponent: number, logs: Float32Array, scalings: Float32Array) {
     this.weights = weights;
     this.n = n;
     this.exponent = Math.fround(exponent);
     this.logs = logs;
     this.scalings = scalings;
-    this.logWeights = new Float32Array(logs.length);
     this.start = new Float32Array(logs.length);
   }
 
-  /** Writes problem k's weights, which are often those of the problem before it. */
-  write(k: number): void {
-    const {weights, n, logWeights, start} = this;
-    if (k === 0 || !sameAs(weights, k * n, (k - 1) * n, n)) {
-      this.points = weighted(weights, k * n, n);
-      logWeights.fill(NO_WEIGHT);
-      start.fill(this.exponent * Math.fround(NO_WEIGHT));
-      start.fill(0, 0, this.points.length);
-      this.points.forEach((i, at) => (logWeights[at] = Math.log2(weights[k * n + i])));
+  /** Prepares the kernel for problem k, whose weights are often those of the problem before; true if they are not. */
+  write(k: number): boolean {
+    const {weights, n, logs, start, exponent} = this;
+    const differs = k === 0 || !sameAs(weights, k * n, (k - 1) * n, n);
+    if (differs) {
+      const points = weighted(weights, k * n, n);
+      logs.fill(NO_WEIGHT);
+      start.fill(exponent * Math.fround(NO_WEIGHT));
+      start.fill(0, 0, points.length);
+      points.forEach((i, at) => (logs[at] = Math.log2(weights[k * n + i])));
+      this.points = points;
     }
-    this.logs.set(logWeights);
     this.scalings.set(start);
+    return differs;
   }
 
   /** Potentials of problem k from the logarithms of the scalings; false if one has left float32. */
   read(k: number, epsilon: number, out: Float64Array): boolean {
     const {points, n, scalings} = this;
+    const unit = Math.LN2 * epsilon;
     for (let at = 0; at < points.length; at++) {
-      if (!(Math.abs(scalings[at]) < LARGEST_SCALING)) return false;
-      out[k * n + points[at]] = scalings[at] * Math.LN2 * epsilon;
+      const bits = scalings[at];
+      if (!(Math.abs(bits) < LARGEST_SCALING)) return false;
+      out[k * n + points[at]] = bits * unit;
     }
     return true;
   }
 }
 
-/** Writes the costs of problem k, +∞ where there is no point; what the entropy is relative to is a part of them. */
-function writeCosts(
-  k: number,
-  {costs, rows, columns}: CheckedBatch,
-  {entropy, epsilon}: SinkhornOptions,
-  kernel: SinkhornKernel,
-  is: Points,
-  js: Points,
-): void {
-  const {layout, floats} = kernel;
-  for (let r = 0; r < layout.paddedRows; r++) {
-    const at = layout.kernel / 4 + r * layout.stride;
-    if (r >= is.length) {
-      floats.fill(Infinity, at, at + layout.stride);
-      continue;
+/** A kernel at work on a batch. */
+class Solver {
+  private readonly batch: CheckedBatch;
+  private readonly options: SinkhornOptions;
+  private readonly kernel: SinkhornKernel;
+  private readonly rowSide: Side;
+  private readonly columnSide: Side;
+  private readonly plain: Float32Array;
+  private readonly logs: {readonly a: Float32Array; readonly b: Float32Array};
+  private readonly v: Float32Array;
+  private readonly present: Int32Array;
+
+  constructor(batch: CheckedBatch, options: SinkhornOptions) {
+    const {rows, columns, rowWeights, columnWeights} = batch;
+    const {epsilon, tolerance = 1e-3} = options;
+    const {exponent, ceiling, mass} = scalingOf(options);
+    const kernel = kernelFor(rows, columns);
+    const {layout, floats} = kernel;
+    const {paddedRows, stride} = layout;
+    this.batch = batch;
+    this.options = options;
+    this.kernel = kernel;
+    this.logs = {a: floats(layout.logA, paddedRows), b: floats(layout.logB, stride)};
+    this.rowSide = new Side(rowWeights, rows, exponent, this.logs.a, floats(layout.logU, paddedRows));
+    this.columnSide = new Side(columnWeights, columns, exponent, this.logs.b, floats(layout.logV, stride));
+    this.plain = floats(layout.plain, rows * columns);
+    this.v = floats(layout.v, stride);
+    this.present = kernel.integers(layout.present, stride);
+    const constant = (offset: number, value: number): unknown => floats(offset, 4).fill(value);
+    constant(layout.scale, -Math.LOG2E / epsilon);
+    constant(layout.exponent, exponent);
+    constant(layout.ceiling, ceiling);
+    constant(layout.tolerance, tolerance * Math.LOG2E);
+    constant(layout.logMass, mass === undefined ? 0 : Math.log2(mass));
+    constant(layout.prescribed, mass === undefined ? 0 : 1);
+  }
+
+  /** Solves problem k into `out`; false if that takes more than single precision. */
+  solve(k: number, out: SinkhornPlans): boolean {
+    const {rowSide, columnSide, kernel, options} = this;
+    const {layout} = kernel;
+    const {epsilon, iterations = 200, tolerance = 1e-3} = options;
+    rowSide.write(k);
+    if (columnSide.write(k)) this.present.fill(0).fill(-1, 0, columnSide.points.length);
+    this.writeCosts(k);
+    this.v.fill(1);
+    kernel.run(iterations);
+    // Rounding may lift a cost that is just at the limit.
+    const limit = LARGEST_EXPONENT * Math.LOG2E * (1 + 1e-6);
+    if (!(Math.min(...this.lanes(layout.low)) >= -limit && Math.max(...this.lanes(layout.high)) <= limit)) return false;
+    if (!rowSide.read(k, epsilon, out.rowPotentials) || !columnSide.read(k, epsilon, out.columnPotentials)) return false;
+    this.readPlan(k, out.plan);
+    if (options.transport.problem === 'partial') out.level[k] = this.lanes(layout.level)[0] * Math.LN2 * epsilon;
+    out.mass[k] = total(this.lanes(layout.mass), 0, 4);
+    out.marginalError[k] = total(this.lanes(layout.error), 0, 4);
+    out.iterations[k] = kernel.integers(layout.rounds, 1)[0];
+    out.converged[k] = Math.max(...this.lanes(layout.change)) < Math.fround(tolerance * Math.LOG2E) ? 1 : 0;
+    return true;
+  }
+
+  private lanes(offset: number): Float32Array {
+    return this.kernel.floats(offset, 4);
+  }
+
+  /** The costs of problem k between its points; +∞ in the rows below. What the entropy is relative to is a part of them. */
+  private writeCosts(k: number): void {
+    const {costs, rows, columns} = this.batch;
+    const [is, js] = [this.rowSide.points, this.columnSide.points];
+    const {plain, logs} = this;
+    const size = rows * columns;
+    if (is.length === rows && js.length === columns) plain.set(costs.subarray(k * size, (k + 1) * size));
+    else {
+      plain.fill(Infinity, is.length * columns);
+      for (let r = 0; r < is.length; r++) {
+        for (let c = 0; c < js.length; c++) plain[r * columns + c] = costs[k * size + is[r] * columns + js[c]];
+      }
     }
-    const from = (k * rows + is[r]) * columns;
-    if (js.length === columns) floats.set(costs.subarray(from, from + columns), at);
-    else for (let c = 0; c < js.length; c++) floats[at + c] = costs[from + js[c]];
-    floats.fill(Infinity, at + js.length, at + layout.stride);
-    if (entropy === 'relative') {
-      const unit = epsilon * Math.LN2;
-      const [logA, logB] = [floats[layout.logA / 4 + r], layout.logB / 4];
-      for (let c = 0; c < js.length; c++) floats[at + c] -= unit * (logA + floats[logB + c]);
+    if (this.options.entropy === 'relative') {
+      const unit = this.options.epsilon * Math.LN2;
+      for (let r = 0; r < is.length; r++) {
+        for (let c = 0; c < js.length; c++) plain[r * columns + c] -= unit * (logs.a[r] + logs.b[c]);
+      }
     }
   }
-}
 
-/** Reads the plan of problem k. */
-function readPlan(
-  k: number,
-  {rows, columns}: CheckedBatch,
-  {layout, floats}: SinkhornKernel,
-  is: Points,
-  js: Points,
-  out: Float32Array,
-): void {
-  for (let r = 0; r < is.length; r++) {
-    const at = layout.kernel / 4 + r * layout.stride;
-    const to = (k * rows + is[r]) * columns;
-    if (js.length === columns) out.set(floats.subarray(at, at + columns), to);
-    else for (let c = 0; c < js.length; c++) out[to + js[c]] = floats[at + c];
+  private readPlan(k: number, out: Float32Array): void {
+    const {rows, columns} = this.batch;
+    const [is, js] = [this.rowSide.points, this.columnSide.points];
+    const size = rows * columns;
+    if (is.length === rows && js.length === columns) out.set(this.plain, k * size);
+    else {
+      for (let r = 0; r < is.length; r++) {
+        for (let c = 0; c < js.length; c++) out[k * size + is[r] * columns + js[c]] = this.plain[r * columns + c];
+      }
+    }
   }
 }
 
@@ -154,54 +209,11 @@ function readPlan(
  */
 export function sinkhorn(batch: TransportBatch, options: SinkhornOptions): SinkhornPlans {
   const whole = checked(batch, options);
-  const {count, rows, columns, rowWeights, columnWeights} = whole;
-  const {epsilon, iterations = 200, tolerance = 1e-3} = options;
-  const {exponent, ceiling, mass} = scalingOf(options);
-  const out = {...emptyPlans(whole, new Float32Array(whole.costs.length)), inLogDomain: new Uint8Array(count)};
-  const kernel = kernelFor(rows, columns);
-  const {layout, floats, integers} = kernel;
-  const at = (offset: number): number => offset / 4;
-  const constant = (offset: number, value: number): unknown => floats.fill(value, at(offset), at(offset) + 4);
-  const part = (offset: number, n: number): Float32Array => floats.subarray(at(offset), at(offset) + n);
-  const lanes = (offset: number): Float32Array => part(offset, 4);
-  const sum = (x: Float32Array): number => total(x, 0, x.length);
-
-  constant(layout.scale, -Math.LOG2E / epsilon);
-  constant(layout.exponent, exponent);
-  constant(layout.ceiling, ceiling);
-  constant(layout.tolerance, tolerance * Math.LOG2E);
-  constant(layout.logMass, mass === undefined ? 0 : Math.log2(mass));
-  constant(layout.prescribed, mass === undefined ? 0 : 1);
-  const [logA, logU] = [layout.logA, layout.logU].map((offset) => part(offset, layout.paddedRows));
-  const [logB, logV] = [layout.logB, layout.logV].map((offset) => part(offset, layout.stride));
-  const rowSide = new Side(rowWeights, rows, exponent, logA, logU);
-  const columnSide = new Side(columnWeights, columns, exponent, logB, logV);
-  const ones = part(layout.v, layout.stride);
-  // Rounding may lift a cost that is just at the limit.
-  const limit = LARGEST_EXPONENT * Math.LOG2E * (1 + 1e-6);
-  const fine = tolerance > 0 && tolerance < FINEST_TOLERANCE;
-  for (let k = 0; k < count; k++) {
-    if (!fine) {
-      rowSide.write(k);
-      columnSide.write(k);
-      writeCosts(k, whole, options, kernel, rowSide.points, columnSide.points);
-      ones.fill(1);
-      kernel.run(iterations);
-      const safe =
-        Math.min(...lanes(layout.low)) >= -limit &&
-        Math.max(...lanes(layout.high)) <= limit &&
-        rowSide.read(k, epsilon, out.rowPotentials) &&
-        columnSide.read(k, epsilon, out.columnPotentials);
-      if (safe) {
-        readPlan(k, whole, kernel, rowSide.points, columnSide.points, out.plan);
-        if (mass !== undefined) out.level[k] = floats[at(layout.level)] * Math.LN2 * epsilon;
-        out.mass[k] = sum(lanes(layout.mass));
-        out.marginalError[k] = sum(lanes(layout.error));
-        out.iterations[k] = integers[at(layout.rounds)];
-        out.converged[k] = Math.max(...lanes(layout.change)) < floats[at(layout.tolerance)] ? 1 : 0;
-        continue;
-      }
-    }
+  const {tolerance = 1e-3} = options;
+  const out = {...emptyPlans(whole, new Float32Array(whole.costs.length)), inLogDomain: new Uint8Array(whole.count)};
+  const solver = tolerance > 0 && tolerance < FINEST_TOLERANCE ? undefined : new Solver(whole, options);
+  for (let k = 0; k < whole.count; k++) {
+    if (solver?.solve(k, out)) continue;
     out.inLogDomain[k] = 1;
     solveInLogDomain(k, whole, options, out);
   }

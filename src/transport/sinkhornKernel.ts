@@ -1,9 +1,8 @@
 /**
  * Sinkhorn's rounds in single precision as WebAssembly, four lanes wide, one problem at a time: its kernel matrix (16 KB at 16 × 257)
- * stays in the processor's first cache from the first round to the last.
+ * stays in the processor's first cache from the first round to the last. Logarithms are to base 2 in here.
  *
- * Logarithms are to base 2 in here. One pass over a group of four rows of K gives four sums K·v; from them come four u; and while
- * the rows are still at hand, u times them is added to the column sums Kᵀ·u. So K is read once a round.
+ * A module is written for each shape, so that all addresses are constants and padding to whole vectors costs nothing to look after.
  */
 import {
   absF32,
@@ -24,13 +23,13 @@ import {
   lanes,
   lessThan,
   load,
+  loadSplat,
   loop,
   maxF32,
   maxOrNaN,
   minF32,
   moduleOf,
   mulF32,
-  polynomialF32,
   set,
   shiftLeft,
   shiftRightSigned,
@@ -40,6 +39,7 @@ import {
   subI32s,
   type Code,
 } from '../tensor/vectorCode.js';
+import {GROUP, kernelLayout, STEP, type KernelLayout} from './sinkhornLayout.js';
 
 const statements = (...parts: Code[]): Code => parts.flat();
 const every = (n: number): Code => i32s(n, n, n, n);
@@ -47,129 +47,62 @@ const every = (n: number): Code => i32s(n, n, n, n);
 /** Bytes of a vector and of a page of memory. */
 const VECTOR = 16;
 const PAGE = 65536;
-/** Rows of a group, and floats of a step along a row: two vectors, so that sums do not wait for one another. */
-const GROUP = 4;
-const STEP = 8;
-
-/** The log weight of padding: so small that no sum changes it, and 2 to its power is 0 for all purposes. */
-export const NO_WEIGHT = -1e30;
+/** Rows that are added to the column sums together. */
+const CHUNK = 8;
 
 // Locals: the parameters, then vectors.
-const [ROUNDS, ROUND, I, J, AT] = [0, 1, 2, 3, 4];
-const INTEGERS = 5;
-const SUMS = [5, 6, 7, 8, 9, 10, 11, 12] as const;
-const U = [13, 14, 15, 16] as const;
+const [ROUNDS, ROUND, I, J, AT, PLAIN] = [0, 1, 2, 3, 4, 5];
+const INTEGERS = 6;
+/** Eight sums under way, or eight u. */
+const EIGHT = [6, 7, 8, 9, 10, 11, 12, 13] as const;
 const [EXPONENT, CEILING, LEVEL, CHANGE, T, BITS, POWER, X, Y, LOW, HIGH, CARRIED] = [
-  17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+  14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
 ];
-const VECTORS = 28 - INTEGERS + 1;
+const VECTORS = 25 - INTEGERS + 1;
 
-/** Where the module's numbers lie: byte offsets, each of a vector of four equal floats unless said otherwise. */
-export interface KernelLayout {
-  /** −log₂e/ε. */
-  readonly scale: number;
-  /** τ. */
-  readonly exponent: number;
-  readonly ceiling: number;
-  /** The tolerance, in bits. */
-  readonly tolerance: number;
-  /** log₂ m, and 1 if the total is prescribed (else 0). */
-  readonly logMass: number;
-  readonly prescribed: number;
-  /** Results: rounds as integers; largest change of the last; smallest and largest log₂ K; level in bits. */
-  readonly rounds: number;
-  readonly change: number;
-  readonly low: number;
-  readonly high: number;
-  readonly level: number;
-  /** Results of four lanes to be added: ΣP and the marginal error. */
-  readonly mass: number;
-  readonly error: number;
-  /** log₂ a and log₂ b; log₂ u and log₂ v; u; v; Kᵀ·u. */
-  readonly logA: number;
-  readonly logB: number;
-  readonly logU: number;
-  readonly logV: number;
-  readonly u: number;
-  readonly v: number;
-  readonly sums: number;
-  /** Costs, then K, then the plan: `paddedRows` rows, `stride` floats apart. */
-  readonly kernel: number;
-  readonly paddedRows: number;
-  readonly stride: number;
-  readonly bytes: number;
-}
-
-const upTo = (n: number, unit: number): number => Math.ceil(n / unit) * unit;
-
-/** The layout for problems of a shape. */
-export function kernelLayout(rows: number, columns: number): KernelLayout {
-  const [paddedRows, stride] = [upTo(rows, GROUP), upTo(columns, STEP)];
-  let bytes = 0;
-  const room = (floats: number): number => {
-    const at = bytes;
-    bytes += 4 * floats;
-    return at;
-  };
-  return {
-    scale: room(4),
-    exponent: room(4),
-    ceiling: room(4),
-    tolerance: room(4),
-    logMass: room(4),
-    prescribed: room(4),
-    rounds: room(4),
-    change: room(4),
-    low: room(4),
-    high: room(4),
-    level: room(4),
-    mass: room(4),
-    error: room(4),
-    logA: room(paddedRows),
-    logB: room(stride),
-    logU: room(paddedRows),
-    logV: room(stride),
-    u: room(paddedRows),
-    v: room(stride),
-    sums: room(stride),
-    kernel: room(paddedRows * stride),
-    paddedRows,
-    stride,
-    bytes,
-  };
-}
-
-const LN2 = Math.LN2;
-/** ln 2^k/k!: the series of 2^x. */
-const POWERS_OF_TWO = [0, 1, 2, 3, 4, 5, 6, 7].map((k) =>
-  Array.from({length: k}, (_, i) => LN2 / (i + 1)).reduce((a, b) => a * b, 1),
-);
+/** A polynomial that meets 2^x at the six Chebyshev points of [-½, ½]; off by 1e-7 of it at most between. */
+const POWER_OF_TWO = [
+  1.000000075454897, 0.6931471880262285, 0.2402210748530827, 0.05550357114219032, 0.00967603191832597, 0.0013390863364764831,
+];
 /** 2/((2k + 1)·ln 2): the series of log₂ in z = (m − 1)/(m + 1). */
-const LOGARITHM = [1, 3, 5, 7, 9].map((k) => 2 / (k * LN2));
+const LOGARITHM = [1, 3, 5, 7].map((k) => 2 / (k * Math.LN2));
 /** Adding this leaves the nearest integer in the lowest bits. */
 const NEAREST = 1.5 * 2 ** 23;
 const SQRT_HALF_BITS = new Int32Array(Float32Array.of(Math.SQRT1_2).buffer)[0];
 
+/** a + b·z. */
+const line = (a: number, b: number, z: Code): Code => addF32(f32(a), mulF32(z, f32(b)));
+
 /** 2^x into POWER; 2^±125 beyond. Uses T, BITS. */
-const powerOfTwo = (x: Code): Code =>
-  statements(
+function powerOfTwo(x: Code): Code {
+  const [c0, c1, c2, c3, c4, c5] = POWER_OF_TWO;
+  const z = get(T);
+  return statements(
     set(T, maxF32(minF32(x, f32(125)), f32(-125))),
-    set(BITS, addF32(get(T), f32(NEAREST))),
-    set(T, subF32(get(T), subF32(get(BITS), f32(NEAREST)))),
-    set(POWER, addI32s(polynomialF32(get(T), POWERS_OF_TWO), shiftLeft(get(BITS), 23))),
+    set(BITS, addF32(z, f32(NEAREST))),
+    set(T, subF32(z, subF32(get(BITS), f32(NEAREST)))),
+    set(BITS, shiftLeft(get(BITS), 23)),
+    set(POWER, mulF32(z, z)),
+    // By pairs, so that less waits for what comes before: (c₀ + c₁z) + z²·((c₂ + c₃z) + z²·(c₄ + c₅z)).
+    set(POWER, addF32(line(c0, c1, z), mulF32(get(POWER), addF32(line(c2, c3, z), mulF32(get(POWER), line(c4, c5, z)))))),
+    set(POWER, addI32s(get(POWER), get(BITS))),
   );
+}
 
 /** log₂ x into Y for x > 0 in normal range; about −127 at 0. Uses X, BITS. */
-const logarithm = (x: Code): Code =>
-  statements(
+function logarithm(x: Code): Code {
+  const [c0, c1, c2, c3] = LOGARITHM;
+  const w = get(Y);
+  return statements(
     set(X, x),
     // x = 2^e·m with m in [√½, √2), of which ln is 2·artanh((m − 1)/(m + 1)).
     set(BITS, shiftRightSigned(subI32s(get(X), every(SQRT_HALF_BITS)), 23)),
     set(X, subI32s(get(X), shiftLeft(get(BITS), 23))),
     set(X, divF32(subF32(get(X), f32(1)), addF32(get(X), f32(1)))),
     set(Y, mulF32(get(X), get(X))),
-    set(Y, addF32(fromSignedF32(get(BITS)), mulF32(get(X), polynomialF32(get(Y), LOGARITHM)))),
+    set(Y, addF32(fromSignedF32(get(BITS)), mulF32(get(X), addF32(line(c0, c1, w), mulF32(mulF32(w, w), line(c2, c3, w)))))),
   );
+}
 
 /** min(ceiling, τ·(log₂ weight − level − log₂ sum)) into Y. */
 const rescaled = (logWeight: Code, sum: Code): Code =>
@@ -191,28 +124,119 @@ const over = (local: number, end: number, step: number, body: Code): Code =>
     loop(statements(body, set(local, addI32(get(local), i32(step)))), lessThan(get(local), i32(end))),
   );
 
-/** The four lanes of the four sums of eight vectors: their horizontal sums, into X. */
+/** The horizontal sums of the vectors 0 to 3, each with its second half 4 to 7, into X. */
 function horizontalSums(): Code {
-  const [a, b, c, d] = [0, 1, 2, 3].map((r) => SUMS[r]);
-  const pairs = (p: number, q: number): Code => addF32(lanes(get(p), get(q), [0, 4, 1, 5]), lanes(get(p), get(q), [2, 6, 3, 7]));
+  const pairs = (p: number, q: number): Code =>
+    addF32(lanes(get(EIGHT[p]), get(EIGHT[q]), [0, 4, 1, 5]), lanes(get(EIGHT[p]), get(EIGHT[q]), [2, 6, 3, 7]));
   return statements(
-    ...[0, 1, 2, 3].map((r) => set(SUMS[r], addF32(get(SUMS[r]), get(SUMS[r + 4])))),
-    set(X, pairs(a, b)),
-    set(Y, pairs(c, d)),
+    ...[0, 1, 2, 3].map((r) => set(EIGHT[r], addF32(get(EIGHT[r]), get(EIGHT[r + 4])))),
+    set(X, pairs(0, 1)),
+    set(Y, pairs(2, 3)),
     set(X, addF32(lanes(get(X), get(Y), [0, 1, 4, 5]), lanes(get(X), get(Y), [2, 3, 6, 7]))),
   );
 }
 
+const range = (n: number): number[] => Array.from({length: n}, (_, i) => i);
+
 /** Writes the module for problems of a layout. */
 function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
   const rowBytes = 4 * at.stride;
-  const all = 4 * at.paddedRows;
+  const plainBytes = 4 * at.columns;
   const constantAt = (offset: number): Code => load(i32(0), offset);
-  const rows = [0, 1, 2, 3];
-  const clear = statements(...SUMS.map((sum) => set(sum, f32(0))));
-  /** Lane r of a vector in all lanes. */
-  const lane = (v: Code, r: number): Code => lanes(v, v, [r, r, r, r] as never);
-  const moveOn = set(AT, addI32(get(AT), i32(4 * STEP)));
+  const moved = (pointer: number, bytes: number): Code => set(pointer, addI32(get(pointer), i32(bytes)));
+
+  /** exp(−C/ε), its sum into CARRIED, and its range in bits. */
+  const makeKernel = statements(
+    set(LOW, f32(0)),
+    set(HIGH, f32(0)),
+    set(CARRIED, f32(0)),
+    set(AT, i32(0)),
+    set(PLAIN, i32(0)),
+    over(
+      I,
+      at.rows,
+      1,
+      statements(
+        over(
+          J,
+          rowBytes,
+          VECTOR,
+          statements(
+            set(X, mulF32(load(get(PLAIN), at.plain), constantAt(at.scale))),
+            set(Y, load(get(J), at.present)),
+            // Forbidden pairs cost +∞: they are no part of the range, and 0 in K.
+            set(LOW, minF32(get(LOW), and(get(X), and(get(Y), greaterF32(get(X), f32(-1e30)))))),
+            set(HIGH, maxOrNaN(get(HIGH), and(get(X), get(Y)))),
+            powerOfTwo(get(X)),
+            set(POWER, and(get(POWER), and(get(Y), greaterF32(get(X), f32(-125))))),
+            store(get(AT), at.kernel, get(POWER)),
+            set(CARRIED, addF32(get(CARRIED), get(POWER))),
+            moved(PLAIN, VECTOR),
+            moved(AT, VECTOR),
+          ),
+        ),
+        moved(PLAIN, plainBytes - rowBytes),
+      ),
+    ),
+    store(i32(0), at.low, get(LOW)),
+    store(i32(0), at.high, get(HIGH)),
+  );
+
+  /** K·v. */
+  const rowSums = statements(
+    set(AT, i32(0)),
+    over(
+      I,
+      4 * at.paddedRows,
+      4 * GROUP,
+      statements(
+        ...EIGHT.map((sum) => set(sum, f32(0))),
+        over(
+          J,
+          rowBytes,
+          4 * STEP,
+          statements(
+            set(X, load(get(J), at.v)),
+            set(Y, load(get(J), at.v + VECTOR)),
+            ...range(GROUP).flatMap((r) => {
+              const row = at.kernel + r * rowBytes;
+              return [
+                set(EIGHT[r], addF32(get(EIGHT[r]), mulF32(get(X), load(get(AT), row)))),
+                set(EIGHT[r + 4], addF32(get(EIGHT[r + 4]), mulF32(get(Y), load(get(AT), row + VECTOR)))),
+              ];
+            }),
+            moved(AT, 4 * STEP),
+          ),
+        ),
+        horizontalSums(),
+        store(get(I), at.rowSums, get(X)),
+        moved(AT, (GROUP - 1) * rowBytes),
+      ),
+    ),
+  );
+
+  /** Adds u times `count` rows from row I/4 on to the column sums, or begins them. */
+  const spread = (count: number, begin: boolean): Code => {
+    const half = (offset: number): Code => {
+      const product = (r: number): Code => mulF32(get(EIGHT[r]), load(get(AT), at.kernel + r * rowBytes + offset));
+      const sum = range(count).map(product).reduce(addF32);
+      return store(get(J), at.columnSums + offset, begin ? sum : addF32(load(get(J), at.columnSums + offset), sum));
+    };
+    return statements(
+      ...range(count).map((r) => set(EIGHT[r], loadSplat(get(I), at.u + 4 * r))),
+      over(J, rowBytes, 4 * STEP, statements(half(0), half(VECTOR), moved(AT, 4 * STEP))),
+      moved(AT, (count - 1) * rowBytes),
+      moved(I, 4 * count),
+    );
+  };
+  const chunks = Math.floor(at.paddedRows / CHUNK);
+  const columnSums = statements(
+    set(AT, i32(0)),
+    set(I, i32(0)),
+    chunks > 0 ? spread(CHUNK, true) : spread(GROUP, true),
+    ...(chunks > 1 ? [loop(spread(CHUNK, false), lessThan(get(I), i32(4 * CHUNK * chunks)))] : []),
+    ...(chunks > 0 && at.paddedRows > CHUNK * chunks ? [spread(GROUP, false)] : []),
+  );
 
   /** The level at which the mass whose lanes are in CARRIED becomes m, into Y; 0 if no total is prescribed. */
   const newLevel = statements(
@@ -222,77 +246,25 @@ function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
     set(Y, mulF32(constantAt(at.prescribed), subF32(constantAt(at.logMass), get(Y)))),
   );
 
-  const makeKernel = statements(
-    over(
-      I,
-      at.paddedRows * rowBytes,
-      VECTOR,
-      statements(
-        set(X, mulF32(load(get(I), at.kernel), constantAt(at.scale))),
-        // Forbidden pairs and padding cost +∞: they are no part of the range, and 0 in K.
-        set(LOW, minF32(get(LOW), and(get(X), greaterF32(get(X), f32(-1e30))))),
-        set(HIGH, maxOrNaN(get(HIGH), get(X))),
-        powerOfTwo(get(X)),
-        set(POWER, and(get(POWER), greaterF32(get(X), f32(-125)))),
-        store(get(I), at.kernel, get(POWER)),
-        set(CARRIED, addF32(get(CARRIED), get(POWER))),
-      ),
-    ),
-  );
-
-  const dots = over(
-    J,
-    rowBytes,
-    4 * STEP,
-    statements(
-      set(X, load(get(J), at.v)),
-      set(Y, load(get(J), at.v + VECTOR)),
-      ...rows.flatMap((r) => [
-        set(SUMS[r], addF32(get(SUMS[r]), mulF32(get(X), load(get(AT), at.kernel + r * rowBytes)))),
-        set(SUMS[r + 4], addF32(get(SUMS[r + 4]), mulF32(get(Y), load(get(AT), at.kernel + r * rowBytes + VECTOR)))),
-      ]),
-      moveOn,
-    ),
-  );
-  const spread = (half: number): Code => {
-    const sum = rows.reduce<Code>(
-      (s, r) => addF32(s, mulF32(get(U[r]), load(get(AT), at.kernel + r * rowBytes + half))),
-      load(get(J), at.sums + half),
-    );
-    return store(get(J), at.sums + half, sum);
-  };
-  const back = set(AT, addI32(get(AT), i32(-rowBytes)));
-  const nextGroup = set(AT, addI32(get(AT), i32((GROUP - 1) * rowBytes)));
-
   const round = statements(
     set(CHANGE, f32(0)),
-    over(J, rowBytes, VECTOR, store(get(J), at.sums, f32(0))),
-    set(AT, i32(0)),
+    rowSums,
     over(
       I,
-      all,
+      4 * at.paddedRows,
       VECTOR,
-      statements(
-        clear,
-        dots,
-        back,
-        horizontalSums(),
-        rescaled(load(get(I), at.logA), get(X)),
-        update(get(I), at.logU, at.u),
-        ...rows.map((r) => set(U[r], lane(get(POWER), r))),
-        over(J, rowBytes, 4 * STEP, statements(spread(0), spread(VECTOR), moveOn)),
-        nextGroup,
-      ),
+      statements(rescaled(load(get(I), at.logA), load(get(I), at.rowSums)), update(get(I), at.logU, at.u)),
     ),
+    columnSums,
     set(CARRIED, f32(0)),
     over(
       J,
       rowBytes,
       VECTOR,
       statements(
-        rescaled(load(get(J), at.logB), load(get(J), at.sums)),
+        rescaled(load(get(J), at.logB), load(get(J), at.columnSums)),
         update(get(J), at.logV, at.v),
-        set(CARRIED, addF32(get(CARRIED), mulF32(get(POWER), load(get(J), at.sums)))),
+        set(CARRIED, addF32(get(CARRIED), mulF32(get(POWER), load(get(J), at.columnSums)))),
       ),
     ),
     newLevel,
@@ -301,58 +273,55 @@ function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
     set(ROUND, addI32(get(ROUND), i32(1))),
   );
 
-  /** u·K·v·s in the place of K, with its sums and what the next half round would make of them. */
+  /** The plan's row sums, what the next half round would make of them, and the plan itself in the place of the costs. */
   const plan = statements(
+    rowSums,
     set(LOW, f32(0)),
     set(HIGH, f32(0)),
-    set(AT, i32(0)),
     over(
       I,
-      all,
+      4 * at.paddedRows,
       VECTOR,
       statements(
-        clear,
-        dots,
-        back,
-        horizontalSums(),
-        set(CARRIED, get(X)),
-        rescaled(load(get(I), at.logA), get(X)),
-        powerOfTwo(get(Y)),
-        set(U[0], get(POWER)),
         powerOfTwo(get(LEVEL)),
-        set(CARRIED, mulF32(get(CARRIED), get(POWER))),
-        set(LOW, addF32(get(LOW), mulF32(get(CARRIED), load(get(I), at.u)))),
-        set(HIGH, addF32(get(HIGH), mulF32(get(CARRIED), absF32(subF32(load(get(I), at.u), get(U[0])))))),
-        set(Y, mulF32(get(POWER), load(get(I), at.u))),
-        ...rows.map((r) => set(U[r], lane(get(Y), r))),
-        over(
-          J,
-          rowBytes,
-          4 * STEP,
-          statements(
-            ...[0, VECTOR].flatMap((half) =>
-              rows.map((r) => {
-                const k = at.kernel + r * rowBytes + half;
-                return store(get(AT), k, mulF32(mulF32(get(U[r]), load(get(AT), k)), load(get(J), at.v + half)));
-              }),
-            ),
-            moveOn,
-          ),
-        ),
-        nextGroup,
+        set(CARRIED, mulF32(load(get(I), at.rowSums), get(POWER))),
+        set(EIGHT[0], load(get(I), at.u)),
+        set(EIGHT[1], mulF32(get(EIGHT[0]), get(POWER))),
+        rescaled(load(get(I), at.logA), load(get(I), at.rowSums)),
+        powerOfTwo(get(Y)),
+        set(LOW, addF32(get(LOW), mulF32(get(CARRIED), get(EIGHT[0])))),
+        set(HIGH, addF32(get(HIGH), mulF32(get(CARRIED), absF32(subF32(get(EIGHT[0]), get(POWER)))))),
+        store(get(I), at.rowSums, get(EIGHT[1])),
       ),
     ),
     store(i32(0), at.mass, get(LOW)),
     store(i32(0), at.error, get(HIGH)),
+    set(AT, i32(0)),
+    set(PLAIN, i32(0)),
+    over(
+      I,
+      4 * at.rows,
+      4,
+      statements(
+        set(X, loadSplat(get(I), at.rowSums)),
+        // A row's last vector reaches into the next row, which is written after it.
+        over(
+          J,
+          rowBytes,
+          VECTOR,
+          statements(
+            store(get(PLAIN), at.plain, mulF32(mulF32(get(X), load(get(AT), at.kernel)), load(get(J), at.v))),
+            moved(PLAIN, VECTOR),
+            moved(AT, VECTOR),
+          ),
+        ),
+        moved(PLAIN, plainBytes - rowBytes),
+      ),
+    ),
   );
 
   const body = statements(
-    set(LOW, f32(0)),
-    set(HIGH, f32(-1e30)),
-    set(CARRIED, f32(0)),
     makeKernel,
-    store(i32(0), at.low, get(LOW)),
-    store(i32(0), at.high, get(HIGH)),
     set(EXPONENT, constantAt(at.exponent)),
     set(CEILING, constantAt(at.ceiling)),
     newLevel,
@@ -366,11 +335,12 @@ function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
   return moduleOf(INTEGERS, VECTORS, Math.ceil(at.bytes / PAGE), body);
 }
 
-/** A compiled kernel: its memory as floats and as integers, and where things lie in it. */
+/** A compiled kernel: its memory, and where things lie in it. */
 export interface SinkhornKernel {
   readonly layout: KernelLayout;
-  readonly floats: Float32Array;
-  readonly integers: Int32Array;
+  /** `n` floats, or integers, from a byte offset on: the memory itself. */
+  readonly floats: (offset: number, n: number) => Float32Array;
+  readonly integers: (offset: number, n: number) => Int32Array;
   /** Solves the problem that lies in the memory, in at most so many rounds. */
   readonly run: (rounds: number) => void;
 }
@@ -384,8 +354,8 @@ export function sinkhornKernel(rows: number, columns: number): SinkhornKernel {
   };
   return {
     layout,
-    floats: new Float32Array(memory.buffer),
-    integers: new Int32Array(memory.buffer),
-    run: (rounds) => run(rounds, 0, 0, 0, 0),
+    floats: (offset, n) => new Float32Array(memory.buffer, offset, n),
+    integers: (offset, n) => new Int32Array(memory.buffer, offset, n),
+    run: (rounds) => run(rounds, 0, 0, 0, 0, 0),
   };
 }

@@ -4,7 +4,7 @@ import type {CrossAttention} from '../../src/encoder.js';
 import {fuseAttention} from '../../src/transport/fuseAttention.js';
 import {gridGeometry} from '../../src/transport/gridGeometry.js';
 import {refineByTransport, RELEASED_REFINEMENT, transportPrior} from '../../src/transport/refineAttention.js';
-import {cases, expectOutput, numbers, tensor, type Case} from '../support/golden.js';
+import {cases, expectOutput, numbers, tensor} from '../support/golden.js';
 
 /** A mask of `n` with 1 where it is listed. */
 const maskOf = (listed: readonly number[], n: number): tf.Tensor =>
@@ -49,7 +49,7 @@ describe('transport: fusion', () => {
 
   for (const c of cases('pot.json', 'fuse-clamp')) {
     it(`stops the gradient below the floor as the released code does: ${c.name}`, () => {
-      const {attention, prior, valid_tokens, weight} = c.inputs as Case['inputs'];
+      const {attention, prior, valid_tokens, weight} = c.inputs;
       const [, , words, tokens] = attention.shape;
       const rows = maskOf(numbers(valid_tokens), words);
       const spread = tf.broadcastTo(tf.expandDims(tensor(prior), 0), [1, 1, words, tokens]);
