@@ -19,6 +19,8 @@ export interface Scored {
   readonly trajectories: Trajectories;
   /** `[B]`, higher is better. */
   readonly rewards: Float32Array;
+  /** `[B]` of each part of a composed reward, by its name. */
+  readonly parts?: Readonly<Record<string, Float32Array>>;
 }
 
 /** State that is not on the device: a checkpoint keeps it as JSON. */

@@ -4,10 +4,12 @@
  * Any reward works with the policy-gradient algorithms. One that also offers `differentiable` works with every algorithm.
  */
 import type {Tensor} from '@tensorflow/tfjs-core';
+import type {FrozenEncoder} from './encoder.js';
 import type {Device} from './engine/device.js';
 import type {Environment, Judge, Prompt} from './environment.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
+import type {TransportMap} from './transport/maps/transportMap.js';
 
 /** The differentiable form of a reward: a numeric function with its frozen parameters. */
 export interface DifferentiableReward {
@@ -18,9 +20,30 @@ export interface DifferentiableReward {
   score(params: Branch<Tensor>, video: Tensor, prompts: Branch<Tensor>): Tensor;
 }
 
+/** The scores of a reward that is made of others. */
+export interface PartScores {
+  /** `[B]`, as `score` gives them. */
+  readonly scores: Float32Array;
+  /** `[B]` of each part, by its name. */
+  readonly parts: Readonly<Record<string, Float32Array>>;
+}
+
+/** What was found when a reward with weights was opened; one that finds less does not open. */
+export interface Verification {
+  /** Tensors that the reward's networks are made of; all were in the file. */
+  readonly tensors: number;
+  /** Tensors of the file that nothing uses, by name. */
+  readonly unused: readonly string[];
+  /** Fixed clips that were scored, and the largest difference from the scores that the file holds for them. */
+  readonly clips: number;
+  readonly largestGap: number;
+  /** The difference that is let through. */
+  readonly tolerance: number;
+}
+
 /** A judge of videos that a policy is optimised for. */
 export interface Reward {
-  /** A JavaScript identifier: file, registry name and symbol in expressions. */
+  /** A JavaScript identifier: file, registry name and symbol in expressions. A composed reward is called by its expression. */
   readonly name: string;
   /** Unit of the score, such as `1` or `px`. */
   readonly unit: string;
@@ -32,6 +55,14 @@ export interface Reward {
    */
   score(videos: NdArray<'float32'>, prompts: readonly Prompt[]): Promise<Float32Array>;
   readonly differentiable?: DifferentiableReward;
+  /** The rewards that this one is composed of, in the order of its expression. */
+  readonly parts?: readonly Reward[];
+  /** As `score`, with what each part contributed: composed rewards offer it, so that every part keeps a curve of its own. */
+  scoreParts?(videos: NdArray<'float32'>, prompts: readonly Prompt[]): Promise<PartScores>;
+  /** Whether scores compare the samples of one prompt alone, so that those of different times say nothing; default: they do not. */
+  readonly relative?: boolean;
+  /** What was verified about the reward's weights, if it has any; `verifiedReward` sets it. */
+  readonly verification?: Verification;
   /** Ends worker threads and connections, if there are any. */
   close?(): Promise<void>;
 }
@@ -47,6 +78,18 @@ export interface RewardContext {
    * @throws ConfigError if this world has none.
    */
   judge(): Judge;
+  /**
+   * The world's video-text encoder, frozen; read once a run.
+   *
+   * @throws ConfigError if this world has none, or ships no weights for it.
+   */
+  encoder(): Promise<FrozenEncoder>;
+  /**
+   * The map that carries captions over to where the encoder's videos lie.
+   *
+   * @throws ConfigError if none ships with the encoder.
+   */
+  transportMap(): Promise<TransportMap>;
 }
 
 /** A reward as it is registered: opened once a run. */

@@ -91,6 +91,7 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
         'reward/min': Math.min(...rewards),
         'reward/max': Math.max(...rewards),
         'reward/groupStd': statistics(groupDeviations(collected)).mean,
+        ...partMeans(collected),
         ...state.metrics,
         'policy/ratioGap': gap,
         'time/rolloutSeconds': (rolledOut - began) / 1000,
@@ -99,6 +100,13 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
     };
     yield state;
   }
+}
+
+/** The mean of each part of a composed reward, as `reward/<name>`. */
+function partMeans(scored: readonly Scored[]): Record<string, number> {
+  const names = Object.keys(scored[0].parts ?? {});
+  const meanOf = (name: string): number => statistics(scored.flatMap(({parts}) => Array.from(parts![name]))).mean;
+  return Object.fromEntries(names.map((name) => [`reward/${name}`, meanOf(name)]));
 }
 
 function groupDeviations(scored: readonly Scored[]): number[] {

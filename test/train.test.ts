@@ -184,6 +184,23 @@ describe('iterations', () => {
     expect(metrics['time/rolloutSeconds']).to.be.at.least(0);
   });
 
+  it('reports the mean of each part of a composed reward, over all batches', async () => {
+    const reward: TrainParts['reward'] = {
+      name: 'level + twice',
+      unit: '1',
+      score: async ({data}) => data.map((x) => 3 * x),
+      scoreParts: async ({data}) => ({
+        scores: data.map((x) => 3 * x),
+        parts: {level: data.slice(), twice: data.map((x) => 2 * x)},
+      }),
+    };
+    const {value} = (await iterations(fakeParts([], {reward}), start).next()) as {value: TrainState};
+    const mean = value.metrics['reward/level'];
+    expect(mean).to.be.closeTo(promptsOf(fakeParts([]), 0).reduce((sum, p) => sum + Number(p.id.slice(1)), 0) / 6, 1e-9);
+    expect(value.metrics['reward/twice']).to.be.closeTo(2 * mean, 1e-9);
+    expect(value.metrics['reward/mean']).to.be.closeTo(3 * mean, 1e-9);
+  });
+
   it('does not learn from what parity refuses, or from rewards that are not finite', async () => {
     const learnt = (log: string[]): boolean => log.some((line) => line.startsWith('learn'));
     const [one, two]: [string[], string[]] = [[], []];

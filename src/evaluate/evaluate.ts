@@ -7,7 +7,7 @@ import type {Judge, Judgement, Prompt} from '../environment.js';
 import type {Reward} from '../reward.js';
 import type {Generator} from '../rollout/generate.js';
 import {noiseless} from '../rollout/noiseless.js';
-import {scoreVideos} from '../rollout/scoreVideos.js';
+import {scoreParts} from '../rollout/scoreVideos.js';
 import {concatRows, type NdArray} from '../tensor/ndarray.js';
 import {bootstrap, type Interval} from './bootstrap.js';
 
@@ -26,6 +26,10 @@ export interface SuiteScores {
   readonly videos: NdArray<'float32'>;
   /** The optimised reward of each prompt. */
   readonly rewards: Float32Array;
+  /** The parts of a composed reward for each prompt, by their names. */
+  readonly parts?: Readonly<Record<string, Float32Array>>;
+  /** Whether the reward compares samples of one prompt alone, of which there is one here: then only its parts say something. */
+  readonly relative?: boolean;
   /** The judge's word on each, if the world has a judge. */
   readonly judgements: readonly Judgement[] | undefined;
 }
@@ -47,19 +51,24 @@ export async function evaluateSuite(
 ): Promise<SuiteScores> {
   const videos: NdArray<'float32'>[] = [];
   const rewards = new Float32Array(suite.prompts.length);
+  const parts: Record<string, Float32Array> = {};
   const judgements: Judgement[] = [];
   for (let first = 0; first < suite.prompts.length; first += BATCH) {
     const prompts = suite.prompts.slice(first, first + BATCH);
     const request = noiseless({prompts, steps: suite.steps, seed: suite.seed, purpose: 'evaluation'});
     const made = (await generate(policy, request)).videos;
     videos.push(made);
-    rewards.set(await scoreVideos(reward, made, prompts), first);
+    const scored = await scoreParts(reward, made, prompts);
+    rewards.set(scored.scores, first);
+    for (const [name, scores] of Object.entries(scored.parts)) {
+      (parts[name] ??= new Float32Array(suite.prompts.length)).set(scores, first);
+    }
     if (judge) judgements.push(...(await judge.judge(made, prompts)));
   }
-  return {videos: concatRows(videos), rewards, judgements: judge && judgements};
+  return {videos: concatRows(videos), rewards, parts, relative: reward.relative === true, judgements: judge && judgements};
 }
 
-/** How a suite changed: the optimised reward, and the judge's totals. */
+/** How a suite changed: the optimised reward, its parts, and the judge's totals. */
 export interface Comparison {
   readonly metric: string;
   readonly before: number;
@@ -83,7 +92,10 @@ export function compare(before: SuiteScores, after: SuiteScores, judge: Judge | 
     after: value(after, all),
     difference: bootstrap(n, (indices) => value(after, indices) - value(before, indices), seed),
   });
-  const comparisons = [of('reward/mean', (s, indices) => meanOf(s.rewards, indices))];
+  const comparisons = before.relative ? [] : [of('reward/mean', (s, indices) => meanOf(s.rewards, indices))];
+  for (const name of Object.keys(before.parts ?? {})) {
+    comparisons.push(of(`reward/${name}`, (s, indices) => meanOf(s.parts![name], indices)));
+  }
   if (judge && before.judgements && after.judgements) {
     for (const metric of ['total', 'quality', 'semantic', 'strict']) {
       comparisons.push(

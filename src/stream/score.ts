@@ -3,7 +3,7 @@ import {from, mergeMap, type OperatorFunction} from 'rxjs';
 import type {Scored} from '../algorithm.js';
 import type {Reward} from '../reward.js';
 import type {Trajectories} from '../rollout/generate.js';
-import {scoreVideos} from '../rollout/scoreVideos.js';
+import {scoreParts} from '../rollout/scoreVideos.js';
 
 /**
  * Scores each batch as it arrives, so that scoring overlaps the next rollout.
@@ -12,10 +12,10 @@ import {scoreVideos} from '../rollout/scoreVideos.js';
  * @throws as `scoreVideos`; nothing downstream sees that batch.
  */
 export const score = (reward: Reward, concurrency: number): OperatorFunction<Trajectories, Scored> => {
-  const scoreOne = async (trajectories: Trajectories): Promise<Scored> => ({
-    trajectories,
-    rewards: await scoreVideos(reward, trajectories.videos, trajectories.prompts),
-  });
+  const scoreOne = async (trajectories: Trajectories): Promise<Scored> => {
+    const {scores, parts} = await scoreParts(reward, trajectories.videos, trajectories.prompts);
+    return {trajectories, rewards: scores, parts};
+  };
   return (trajectories$) => {
     // Started as they come, delivered in the order they came.
     const scored$ = trajectories$.pipe(mergeMap((t, i) => from(scoreOne(t).then((s) => [i, s] as const)), concurrency));

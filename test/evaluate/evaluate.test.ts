@@ -86,6 +86,44 @@ describe('evaluateSuite', () => {
   });
 });
 
+describe('evaluateSuite of a composed reward', () => {
+  const composed: Reward = {
+    ...reward(Number),
+    scoreParts: async ({data}) => ({scores: data.slice(), parts: {twice: data.map((x) => 2 * x), minus: data.map((x) => -x)}}),
+  };
+
+  it('keeps the scores of each part, prompt by prompt over all batches', async () => {
+    const {rewards, parts, relative} = await evaluateSuite(fakeGenerator().generate, {}, suite, composed, undefined);
+    expect([...rewards]).to.deep.equal(prompts.map(numberOf));
+    expect([...parts!['twice']]).to.deep.equal(prompts.map((p) => 2 * numberOf(p)));
+    expect([...parts!['minus']]).to.deep.equal(prompts.map((p) => -numberOf(p)));
+    expect(relative).to.equal(false);
+  });
+
+  it('compares the parts too, and of a reward that is relative the parts alone', async () => {
+    for (const relative of [false, true]) {
+      const before = await evaluateSuite(fakeGenerator().generate, {}, suite, {...composed, relative}, judge);
+      const after = {
+        ...before,
+        rewards: before.rewards.map((x) => x + 1),
+        parts: {...before.parts, minus: before.parts!['twice']},
+      };
+      const found = compare(before, after, judge, 1);
+      expect(found.map((c) => c.metric)).to.deep.equal([
+        ...(relative ? [] : ['reward/mean']),
+        'reward/twice',
+        'reward/minus',
+        'judge/total',
+        'judge/quality',
+        'judge/semantic',
+        'judge/strict',
+      ]);
+      expect(found.find((c) => c.metric === 'reward/twice')!.difference.mean).to.equal(0);
+      expect(found.find((c) => c.metric === 'reward/minus')).to.include({before: -34.5, after: 69});
+    }
+  });
+});
+
 describe('compare', () => {
   const scores = (of: (i: number) => number): SuiteScores => ({
     videos: float32([]),

@@ -1,0 +1,98 @@
+/** A reward made of others by an expression. */
+import type {Tensor} from '@tensorflow/tfjs-core';
+import type {Prompt} from '../environment.js';
+import {ConfigError} from '../errors.js';
+import {parseExpression, type Expression} from '../expression.js';
+import type {DifferentiableReward, Reward, RewardContext, RewardModule} from '../reward.js';
+import {scoreVideos} from '../rollout/scoreVideos.js';
+import type {Branch, Params} from '../tensor/tree.js';
+import {evaluateExpression, traceExpression} from './evaluateExpression.js';
+import {groupMeans} from './groupNormalise.js';
+
+/**
+ * Composes rewards. Each one that the expression names is opened once; they score at the same time; and the composed reward is
+ * differentiable if all of them are.
+ *
+ * @param text such as `0.7*quality + 0.3*clip(judge, 0, 1)`; docs/rewards.md tells what can be in it. It is the reward's name too.
+ * @param modules what the names mean; more than the expression uses are allowed.
+ * @throws ConfigError naming the column of what is not allowed in an expression, before anything is opened.
+ * @example composeReward('0.5*redness + judge', [redness, judge])
+ */
+export function composeReward(text: string, modules: readonly RewardModule[]): RewardModule {
+  const byName = new Map(modules.map((module) => [module.name, module]));
+  const expression = parseExpression(text, [...byName.keys()]);
+  const used = expression.names.map((name) => byName.get(name)!);
+  return {
+    name: text,
+    unit: '1',
+    summary: used.map(({name, summary}) => `${name}: ${summary}`).join('; '),
+    open: async (context) => composed(expression, await openAll(used, context)),
+  };
+}
+
+/** Opens all of them, or none. */
+async function openAll(modules: readonly RewardModule[], context: RewardContext): Promise<Reward[]> {
+  const outcomes = await Promise.allSettled(modules.map((module) => module.open(context)));
+  const opened = outcomes.flatMap((o) => (o.status === 'fulfilled' ? [o.value] : []));
+  const failed = outcomes.find((o) => o.status === 'rejected');
+  if (!failed) return opened;
+  await closeAll(opened);
+  throw failed.reason;
+}
+
+const closeAll = async (rewards: readonly Reward[]): Promise<void> => {
+  await Promise.all(rewards.map((reward) => reward.close?.()));
+};
+
+function composed(expression: Expression, parts: readonly Reward[]): Reward {
+  const scoreParts: Reward['scoreParts'] = async (videos, prompts) => {
+    const each = await Promise.all(parts.map((part) => scoreVideos(part, videos, prompts)));
+    const byName = Object.fromEntries(expression.names.map((name, i) => [name, each[i]]));
+    const groups = prompts.map((prompt) => prompt.id);
+    return {scores: evaluateExpression(expression, byName, groups), parts: byName};
+  };
+  const differentiable = differentiableForm(expression, parts);
+  return {
+    name: expression.text,
+    unit: '1',
+    parts,
+    relative: expression.relative,
+    score: async (videos, prompts) => (await scoreParts(videos, prompts)).scores,
+    scoreParts,
+    ...(differentiable && {differentiable}),
+    close: () => closeAll(parts),
+  };
+}
+
+/** The expression over the differentiable forms of its parts, if all of them have one. */
+function differentiableForm(expression: Expression, parts: readonly Reward[]): DifferentiableReward | undefined {
+  const forms = parts.flatMap(({differentiable}) => (differentiable ? [differentiable] : []));
+  if (forms.length < parts.length) return undefined;
+  const byName = <T>(of: (form: DifferentiableReward, name: string) => T): Record<string, T> =>
+    Object.fromEntries(expression.names.map((name, i) => [name, of(forms[i], name)]));
+  return {
+    params: byName((form) => form.params),
+    encode: (prompts) => ({
+      parts: byName((form) => form.encode(prompts)),
+      ...(expression.relative && {means: groupMeans(groupsOf(prompts))}),
+    }),
+    score(params, video, prompts) {
+      const given = prompts['parts'] as Branch<Tensor>;
+      const scores = byName((form, name) => form.score(params[name] as Branch<Tensor>, video, given[name] as Branch<Tensor>));
+      return traceExpression(expression, scores, prompts['means'] as Tensor | undefined);
+    },
+  } satisfies DifferentiableReward & {params: Params};
+}
+
+/**
+ * The groups of a batch whose gradient is wanted.
+ *
+ * @throws ConfigError if each is a group of one: its normalised score is 0 and so is its gradient.
+ */
+function groupsOf(prompts: readonly Prompt[]): string[] {
+  const groups = prompts.map((prompt) => prompt.id);
+  if (new Set(groups).size < groups.length) return groups;
+  throw new ConfigError(
+    `groupNormalise: wanted several samples of a prompt in a batch, to compare them; got one of each; leave groupNormalise out, or raise samplesPerPrompt.`,
+  );
+}
