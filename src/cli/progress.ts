@@ -13,6 +13,8 @@ export interface Progress {
 
 /** Shows progress. */
 export interface ProgressLine {
+  /** The work that is counted begins now: the time left is reckoned from here, and not from what was prepared before. */
+  begin(): void;
   update(progress: Progress): void;
   /** A line that stays, such as a warning; the live line goes on below it. */
   note(text: string): void;
@@ -28,11 +30,14 @@ const clearLine = '\r\u001b[2K';
  * @param seconds a clock, in seconds.
  */
 export function progressLine(out: Output, seconds: () => number): ProgressLine {
-  const start = seconds();
+  let start = seconds();
   const live = out.isTTY === true && process.env['TERM'] !== 'dumb';
   let standing = '';
   const cut = (line: string): string => line.slice(0, Math.max((out.columns ?? 80) - 1, 20));
   return {
+    begin() {
+      start = seconds();
+    },
     update(progress) {
       const line = progressText(progress, seconds() - start);
       standing = live ? cut(line) : '';

@@ -50,6 +50,7 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
         break;
       case 'estimate':
         line.note(estimateLine(event.estimate));
+        line.begin();
         break;
       case 'resumed':
         line.note(`going on after iteration ${event.iteration}`);

@@ -41,6 +41,15 @@ describe('cli/progress', () => {
     expect(text()).to.equal(`\r\u001b[2K${shown.slice(0, 29)}\r\u001b[2Khello\n${shown.slice(0, 29)}\n`);
   });
 
+  it('leaves out of the time left what came before the beginning', () => {
+    const {text, line, clock} = setUp();
+    clock.now += 60;
+    line.begin();
+    clock.now += 10;
+    line.update(at(1, 0.5));
+    expect(text()).to.equal('iteration 1  reward 0.412  kl 3.1e-5  50 %  10s left\n');
+  });
+
   it('reckons the time left from the part that is done', () => {
     expect(progressText({label: 'x', fraction: 0.1, values: {}}, 10)).to.equal('x  10 %  1m30s left');
     expect(progressText({label: 'x', fraction: 0, values: {}}, 10)).to.equal('x  0 %');
