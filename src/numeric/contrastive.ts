@@ -44,24 +44,26 @@ function diagonalCrossEntropy(logits: tf.Tensor): tf.Scalar {
 }
 
 /**
- * Video-text contrast: each video has to find its caption, and each caption its video, among the batch and the queue.
+ * Video-text contrast: each video has to find its caption among candidates, and each caption its video.
  *
  *   L = ½·mean_i −log softmax_j(s·v_i·t_j)[i] + ½·mean_i −log softmax_j(s·t_i·v_j)[i]
  *
+ * @param keys the candidates of the same pairs: `batch` itself, or the same as a slower copy of the network sees them.
  * @param scale s, the inverse temperature; a scalar.
- * @param queue of earlier batches, without gradient.
- * @source Radford et al. 2021, CLIP, arXiv:2103.00020, figure 3; the queue: He et al. 2020, MoCo, arXiv:1911.05722.
- * @deviation the queue's entries are the trained network's own, not a slower copy's; equal captions are left out.
+ * @param queue further candidates, of earlier batches; they must come from where the keys come from, or the network could tell
+ * them from its own by their age.
+ * @source Radford et al. 2021, CLIP, arXiv:2103.00020, figure 3; keys and queue: He et al. 2020, MoCo, arXiv:1911.05722, section 3.
+ * @deviation equal captions are left out.
  */
-export function contrastiveLoss(batch: Embedded, queue: Embedded, scale: tf.Tensor): tf.Scalar {
+export function contrastiveLoss(batch: Embedded, keys: Embedded, scale: tf.Tensor, queue?: Embedded): tf.Scalar {
   const n = batch.captions.size;
   const among = tf.sub(sameCaption(batch.captions, batch.captions), identity(n));
-  const barred = tf.mul(tf.concat([among, excluded(batch, queue)], 1), NEVER);
-  const towards = (from: tf.Tensor, own: tf.Tensor, earlier: tf.Tensor): tf.Scalar => {
-    const others = tf.concat([own, earlier]);
-    return diagonalCrossEntropy(tf.add(tf.mul(tf.matMul(from, others, false, true), scale), barred));
+  const barred = tf.mul(queue ? tf.concat([among, excluded(batch, queue)], 1) : among, NEVER);
+  const towards = (from: tf.Tensor, side: 'text' | 'video'): tf.Scalar => {
+    const candidates = queue ? tf.concat([keys[side], queue[side]]) : keys[side];
+    return diagonalCrossEntropy(tf.add(tf.mul(tf.matMul(from, candidates, false, true), scale), barred));
   };
-  return tf.mul(tf.add(towards(batch.video, batch.text, queue.text), towards(batch.text, batch.video, queue.video)), 0.5);
+  return tf.mul(tf.add(towards(batch.video, 'text'), towards(batch.text, 'video')), 0.5);
 }
 
 /** A queue with a batch pushed in at the end and as many pushed out in front. */

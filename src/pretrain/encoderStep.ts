@@ -1,6 +1,7 @@
 /**
- * One pre-training update of a video-text encoder as a numeric function: contrast with a queue, matching with hard negatives that
- * the contrast finds, masked video modelling. Loss, backward, update and queue are one graph.
+ * One pre-training update of a video-text encoder as a numeric function: contrast within the batch and with a queue that the
+ * averaged weights fill, matching with hard negatives that the contrast finds, masked video modelling. Loss, backward, update and
+ * queue are one graph.
  *
  * @source Li et al. 2021, ALBEF, arXiv:2107.07651, section 3.2; Wang et al. 2024, InternVideo2, arXiv:2403.15377, section 3.
  */
@@ -11,7 +12,7 @@ import {contrastiveLoss, hardNegatives, matchingCrossEntropy, pushed, type Embed
 import {detach} from '../numeric/detach.js';
 import {zeros} from '../tensor/ndarray.js';
 import {mapTree, type Branch, type Params} from '../tensor/tree.js';
-import {at, initialState, optimise, type NetworkLayout} from './optimise.js';
+import {at, initialState, networkTensors, optimise, type NetworkLayout} from './optimise.js';
 import {asVideo} from './policyStep.js';
 
 /** What is trained: the encoder, and the decoder of masked video modelling, which is not shipped. */
@@ -58,8 +59,9 @@ function encoderLosses(
   {encoder, maskedVideo}: EncoderModule,
   params: Branch<tf.Tensor>,
   batch: Branch<tf.Tensor>,
+  keys: Embedded,
   queue: Embedded,
-): {losses: Losses; text: tf.Tensor; video: tf.Tensor} {
+): Losses {
   const weights = params['encoder'] as Branch<tf.Tensor>;
   const videos = asVideo(at(batch, 'video'));
   const text = encoder.encodeText(weights, at(batch, 'tokens'));
@@ -77,21 +79,27 @@ function encoderLosses(
   ];
   const visible = batch['visible'] as tf.Tensor | undefined;
   return {
-    losses: {
-      contrast: contrastiveLoss(embedded, queue, scale),
-      matching: tf.div(tf.addN(terms), terms.length),
-      masked:
-        maskedVideo && visible
-          ? maskedVideo.loss(
-              weights,
-              params['decoder'] as Branch<tf.Tensor>,
-              tf.slice(videos, [0, 0, 0, 0, 0], [visible.shape[0], ...videos.shape.slice(1)]),
-              visible,
-            )
-          : tf.scalar(0),
-    },
-    text: text.cls,
-    video: video.cls,
+    contrast: tf.mul(tf.add(contrastiveLoss(embedded, embedded, scale), contrastiveLoss(embedded, keys, scale, queue)), 0.5),
+    matching: tf.div(tf.addN(terms), terms.length),
+    masked:
+      maskedVideo && visible
+        ? maskedVideo.loss(
+            weights,
+            params['decoder'] as Branch<tf.Tensor>,
+            tf.slice(videos, [0, 0, 0, 0, 0], [visible.shape[0], ...videos.shape.slice(1)]),
+            visible,
+          )
+        : tf.scalar(0),
+  };
+}
+
+/** The batch as the averaged weights see it. */
+function keysOf({encoder}: EncoderModule, params: Branch<tf.Tensor>, batch: Branch<tf.Tensor>): Embedded {
+  const weights = params['encoder'] as Branch<tf.Tensor>;
+  return {
+    text: encoder.encodeText(weights, at(batch, 'tokens')).cls,
+    video: encoder.encodeVideo(weights, asVideo(at(batch, 'video'))).cls,
+    captions: at(batch, 'captions'),
   };
 }
 
@@ -111,18 +119,20 @@ export function encoderStep(
   return (inputs) => {
     const [state, batch, schedule] = [inputs['state'], inputs['batch'], inputs['schedule']] as Branch<tf.Tensor>[];
     const queue = state['queue'] as unknown as Embedded;
+    const optimizer = state['optimizer'] as Branch<tf.Tensor>;
+    const average = networkTensors(at(optimizer, 'average', 'matrices'), at(optimizer, 'average', 'rest'), layout);
+    const keys = keysOf(module, average, batch);
     let kept: Branch<tf.Tensor> = {};
     const loss = (params: Branch<tf.Tensor>): tf.Scalar => {
-      const {losses, text, video} = encoderLosses(module, params, batch, queue);
+      const losses = encoderLosses(module, params, batch, keys, queue);
       // tfjs frees what is made in here, and these are wanted outside.
-      kept = mapTree<tf.Tensor, tf.Tensor>({losses: {...losses}, text, video}, (t) => tf.keep(t));
+      kept = mapTree<tf.Tensor, tf.Tensor>({...losses}, (t) => tf.keep(t));
       return tf.add(tf.add(losses.contrast, losses.matching), tf.mul(losses.masked, maskedWeight));
     };
-    const next = optimise(layout, loss, state['optimizer'] as Branch<tf.Tensor>, schedule);
-    const fresh = {text: at(kept, 'text'), video: at(kept, 'video'), captions: at(batch, 'captions')};
-    const losses = mapTree(kept['losses'] as Branch<tf.Tensor>, (t: tf.Tensor) => tf.clone(t));
+    const next = optimise(layout, loss, optimizer, schedule);
+    const losses = mapTree(kept, (t: tf.Tensor) => tf.clone(t));
     const found = {
-      state: {optimizer: next.state, queue: {...pushed(queue, fresh)}},
+      state: {optimizer: next.state, queue: {...pushed(queue, keys)}},
       metrics: {loss: next.loss, ...losses, gradientNorm: next.gradientNorm},
     };
     tf.dispose(kept as tf.TensorContainer);
