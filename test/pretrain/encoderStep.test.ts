@@ -1,0 +1,181 @@
+/** One update of an encoder: compiled against eager; what its parts add up to; that it learns. */
+import type * as tf from '@tensorflow/tfjs-core';
+import {expect} from 'chai';
+import type {Device} from '../../src/engine/device.js';
+import type {EncoderModule} from '../../src/encoder.js';
+import {adamCorrections} from '../../src/numeric/optim/adamw.js';
+import {encoderStep, initialEncoderState, trainedParameters} from '../../src/pretrain/encoderStep.js';
+import {adamOptions, networkLayout} from '../../src/pretrain/optimise.js';
+import {drawVisible} from '../../src/pretrain/trainEncoder.js';
+import {float32, int32, ndarray, scalar, type NdArray} from '../../src/tensor/ndarray.js';
+import {uniforms} from '../../src/tensor/random.js';
+import {leaves, type Branch, type Params} from '../../src/tensor/tree.js';
+import {runEagerly} from '../support/eager.js';
+import {expectNear} from '../support/near.js';
+import {noiseClips, offZero, picoEncoders} from '../support/pico.js';
+import {openTestDevice} from '../support/toy.js';
+
+const COUNT = 4;
+const QUEUE = 6;
+const texts = ['a red car', 'a dog', 'a red dog left', 'a dog'];
+
+const gumbels = (purpose: string): NdArray =>
+  float32(
+    uniforms({seed: 1, purpose}, new Float32Array(COUNT * COUNT)).map((u) => -Math.log(-Math.log(u))),
+    [COUNT, COUNT],
+  );
+
+/** A batch of clips of noise. */
+const batchOf = ({encoder, maskedVideo}: EncoderModule, masked: number): Record<string, NdArray | Params> => {
+  const clips = noiseClips(COUNT);
+  return {
+    video: ndarray(
+      'uint8',
+      clips.shape,
+      Uint8Array.from(clips.data, (x) => (x + 1) * 127.5),
+    ),
+    tokens: encoder.tokenize(texts),
+    captions: int32([11, 12, 13, 12]),
+    gumbel: {text: gumbels('text'), video: gumbels('video')},
+    visible: drawVisible(1, 0, masked, maskedVideo!.visible, maskedVideo!.tubes),
+  };
+};
+
+const scheduleOf = (update: number): Record<string, NdArray> => {
+  const {correction1, correction2} = adamCorrections(update, adamOptions);
+  return {
+    muonRate: scalar(0.02),
+    adamRate: scalar(3e-3),
+    averageDecay: scalar(0.9),
+    correction1: scalar(correction1),
+    correction2: scalar(correction2),
+  };
+};
+
+/** ‖a − b‖/‖b‖. */
+function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [apart, size] = [0, 0];
+  for (let i = 0; i < b.length; i++) {
+    apart += (a[i] - b[i]) ** 2;
+    size += b[i] ** 2;
+  }
+  return Math.sqrt(apart / size);
+}
+
+describe('pre-training step of an encoder', function () {
+  this.timeout(60_000);
+  let device: Device;
+  before(async () => {
+    device = await openTestDevice();
+  });
+  after(() => device.close());
+
+  for (const [name, module] of Object.entries(picoEncoders)) {
+    const params = offZero(trainedParameters(module, 1));
+    const layout = networkLayout(params);
+    const step = encoderStep(module, layout, 2);
+    const batch = batchOf(module, name === 'a' ? COUNT : 1);
+
+    it(`${name}: is the step that tfjs takes, in one graph, queue included`, async () => {
+      const state = initialEncoderState(module, params, layout, QUEUE);
+      const eager = runEagerly(step, {state, batch, schedule: scheduleOf(1)});
+      const resident = await device.put(state);
+      const {outputs, applied} = await device.jit(`step/${name}`, step)(
+        {state: resident, batch, schedule: scheduleOf(1)},
+        {into: {state: resident}, guard: ['metrics.loss', 'metrics.gradientNorm']},
+      );
+      expect(applied).to.equal(true);
+      const metrics = outputs['metrics'] as Record<string, NdArray>;
+      for (const [path, wanted] of leaves<NdArray>(eager['metrics'])) {
+        expectNear(metrics[path].data, wanted.data, {rtol: 2e-5, atol: 0}, path);
+      }
+      const {loss, contrast, matching, masked} = Object.fromEntries(Object.entries(metrics).map(([k, a]) => [k, a.data[0]]));
+      expect(loss).to.be.closeTo(contrast + matching + 2 * masked, 1e-5);
+      const mine = new Map(leaves<NdArray>(await device.get(resident)));
+      // Adam's first step is the sign of the gradient, so a gradient near zero may turn; the moments themselves are compared closer.
+      const bounds: Record<string, number> = {
+        'optimizer.params.rest': 2e-3,
+        'optimizer.average.rest': 2e-3,
+        'optimizer.params.matrices': 1e-4,
+        'optimizer.average.matrices': 1e-4,
+      };
+      for (const [path, wanted] of leaves<NdArray>(eager['state'])) {
+        expect(distance(mine.get(path)!.data, wanted.data), path).to.be.below(bounds[path] ?? 1e-4);
+      }
+      expect(Array.from(mine.get('queue.captions')!.data)).to.deep.equal([0, 0, 11, 12, 13, 12]);
+    });
+
+    it(`${name}: queues the batch as the averaged weights see it`, () => {
+      const state = initialEncoderState(module, params, layout, COUNT);
+      const other = offZero(trainedParameters(module, 1), 0.3);
+      const optimizer = state['optimizer'] as Params;
+      const average = initialEncoderState(module, other, layout, COUNT)['optimizer'] as Params;
+      const {state: next} = runEagerly(step, {
+        state: {...state, optimizer: {...optimizer, average: average['average']}},
+        batch,
+        schedule: scheduleOf(1),
+      }) as {state: {queue: Record<string, NdArray>}};
+      const alone = runEagerly(
+        (x) => {
+          const weights = x['params'] as Branch<tf.Tensor>;
+          return {text: module.encoder.encodeText(weights, x['tokens'] as tf.Tensor).cls};
+        },
+        {params: other['encoder'], tokens: batch['tokens'] as NdArray},
+      );
+      expectNear(next.queue['text'].data, (alone['text'] as NdArray).data, {rtol: 1e-5, atol: 1e-6}, 'queue');
+    });
+
+    it(`${name}: lowers every part of the loss on a batch that it sees again and again`, async () => {
+      const fresh = trainedParameters(module, 1);
+      const state = await device.put(initialEncoderState(module, fresh, layout, QUEUE));
+      const jitted = device.jit(`learn/${name}`, step);
+      const seen: Record<string, number>[] = [];
+      for (let update = 1; update <= 120; update++) {
+        const {outputs} = await jitted({state, batch, schedule: scheduleOf(update)}, {into: {state}});
+        seen.push(
+          Object.fromEntries(Object.entries(outputs['metrics'] as Record<string, NdArray>).map(([k, a]) => [k, a.data[0]])),
+        );
+      }
+      const last = seen.at(-1)!;
+      expect(last['contrast'], 'contrast').to.be.below(0.5 * seen[0]['contrast']);
+      expect(last['matching'], 'matching').to.be.below(0.3);
+      expect(last['masked'], 'masked').to.be.below(0.8 * seen[0]['masked']);
+    });
+  }
+
+  it('goes without masked videos where there are none', () => {
+    const {maskedVideo: _, ...module} = picoEncoders.a;
+    const params = trainedParameters(module, 1);
+    expect(Object.keys(params)).to.deep.equal(['encoder']);
+    const layout = networkLayout(params);
+    const {visible: _visible, ...batch} = batchOf(picoEncoders.a, COUNT);
+    const state = initialEncoderState(module, params, layout, QUEUE);
+    const {metrics} = runEagerly(encoderStep(module, layout, 5), {state, batch, schedule: scheduleOf(1)}) as {
+      metrics: Record<string, NdArray>;
+    };
+    expect(metrics['masked'].data[0]).to.equal(0);
+    expect(metrics['loss'].data[0]).to.be.closeTo(metrics['contrast'].data[0] + metrics['matching'].data[0], 1e-5);
+  });
+});
+
+describe('visible tubes', () => {
+  it('are as many as asked for, all different, in other places for every clip and update', () => {
+    const drawn = drawVisible(3, 7, 50, 9, 36);
+    expect(drawn.shape).to.deep.equal([50, 9, 36]);
+    const places = Array.from({length: 50}, (_, clip) =>
+      Array.from({length: 9}, (_row, v) => {
+        const row = drawn.data.subarray((clip * 9 + v) * 36, (clip * 9 + v + 1) * 36);
+        expect(row.reduce((a, b) => a + b)).to.equal(1);
+        return row.indexOf(1);
+      }),
+    );
+    for (const mine of places) expect(new Set(mine).size).to.equal(9);
+    expect(new Set(places.map((mine) => mine.join())).size).to.equal(50);
+    // Each of 36 tubes is drawn 12.5 times in 50 on average.
+    const counts = new Array<number>(36).fill(0);
+    places.flat().forEach((tube) => counts[tube]++);
+    expect(Math.min(...counts)).to.be.greaterThan(3);
+    expect(drawVisible(3, 7, 50, 9, 36)).to.deep.equal(drawn);
+    expect(drawVisible(3, 8, 50, 9, 36)).not.to.deep.equal(drawn);
+  });
+});
