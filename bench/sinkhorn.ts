@@ -58,8 +58,8 @@ export function benchCosts(clips: number): Float32Array {
         });
         weights.set(softmax(logits), i * TOKENS);
       }
-      const text = {data: words, count: WORDS, width: WIDTH};
-      const cost = spatioTemporalMatrix({text, video: {data: video, count: TOKENS, width: WIDTH}, weights, geometry});
+      const features = {text: {shape: [WORDS, WIDTH], data: words}, video: {shape: [TOKENS, WIDTH], data: video}};
+      const cost = spatioTemporalMatrix({...features, weights, geometry});
       out.set(cost, (clip * HEADS + head) * WORDS * TOKENS);
     }
   }

@@ -1,60 +1,54 @@
 /** Costs of moving mass between two sets of vectors, as arrays in double precision. `src/transport/costs.ts` has them in the graph. */
 import type {TokenGeometry} from '../encoder.js';
 import {ShapeError} from '../errors.js';
+import {sizeOfRows, type Rows} from '../numeric/moments.js';
 import {layoutOf, type SpatioTemporalOptions} from './costs.js';
 
-/** Vectors of one length: `[count, width]`, row-major. */
-export interface PointCloud {
-  readonly data: ArrayLike<number>;
-  readonly count: number;
-  readonly width: number;
-}
-
-function requireCloud(where: string, {data, count, width}: PointCloud): void {
-  if (data.length !== count * width) {
-    throw new ShapeError(`${where}: points [${count}, ${width}] must have ${count * width} elements; got ${data.length}.`);
-  }
-}
-
-/** The matrix of a function of pairs. */
-function matrixOf(where: string, x: PointCloud, y: PointCloud, f: (i: number, j: number) => number): Float64Array {
-  requireCloud(where, x);
-  requireCloud(where, y);
-  if (x.width !== y.width) throw new ShapeError(`${where}: points must have equal widths; got ${x.width} and ${y.width}.`);
-  const out = new Float64Array(x.count * y.count);
-  for (let i = 0; i < x.count; i++) for (let j = 0; j < y.count; j++) out[i * y.count + j] = f(i, j);
+/** The matrix of a function of pairs of rows; `f` is given where the rows begin, and their width. */
+function matrixOf(where: string, x: Rows, y: Rows, f: (i: number, j: number, width: number) => number): Float64Array {
+  const [n, m] = [sizeOfRows(where, x), sizeOfRows(where, y)];
+  if (n.width !== m.width) throw new ShapeError(`${where}: wanted vectors of one width; got ${n.width} and ${m.width}.`);
+  const out = new Float64Array(n.count * m.count);
+  let at = 0;
+  for (let i = 0; i < n.count; i++) for (let j = 0; j < m.count; j++) out[at++] = f(i, j, n.width);
   return out;
 }
 
 /** Σ_d x_id·y_jd. */
-function inner(x: PointCloud, i: number, y: PointCloud, j: number): number {
+function inner(x: Rows, i: number, y: Rows, j: number, width: number): number {
   let sum = 0;
-  for (let d = 0; d < x.width; d++) sum += x.data[i * x.width + d] * y.data[j * y.width + d];
+  for (let d = 0; d < width; d++) sum += x.data[i * width + d] * y.data[j * width + d];
   return sum;
 }
 
 /**
- * Squared Euclidean distances |x_i − y_j|²: `[N, M]`.
+ * Squared Euclidean distances |x_i − y_j|².
  *
- * @throws ShapeError if the points' widths differ, or their data's length.
+ * @param x `[N, D]`. @param y `[M, D]`.
+ * @returns `[N, M]`.
+ * @throws ShapeError if the widths differ.
  */
-export const squaredEuclideanMatrix = (x: PointCloud, y: PointCloud): Float64Array =>
-  matrixOf('squaredEuclideanMatrix', x, y, (i, j) => {
+export const squaredEuclideanMatrix = (x: Rows, y: Rows): Float64Array =>
+  matrixOf('squaredEuclideanMatrix', x, y, (i, j, width) => {
     let sum = 0;
-    for (let d = 0; d < x.width; d++) sum += (x.data[i * x.width + d] - y.data[j * y.width + d]) ** 2;
+    for (let d = 0; d < width; d++) sum += (x.data[i * width + d] - y.data[j * width + d]) ** 2;
     return sum;
   });
 
 /**
- * 1 − cos(x_i, y_j); 1 where a vector is 0: `[N, M]`.
+ * 1 − cos(x_i, y_j); 1 where a vector is 0.
  *
- * @throws ShapeError if the points' widths differ, or their data's length.
+ * @param x `[N, D]`. @param y `[M, D]`.
+ * @returns `[N, M]`.
+ * @throws ShapeError if the widths differ.
  */
-export function cosineMatrix(x: PointCloud, y: PointCloud): Float64Array {
-  const norms = (c: PointCloud): number[] =>
-    Array.from({length: c.count}, (_, i) => Math.max(Math.sqrt(inner(c, i, c, i)), 1e-12));
+export function cosineMatrix(x: Rows, y: Rows): Float64Array {
+  const norms = (rows: Rows): number[] => {
+    const {count, width} = sizeOfRows('cosineMatrix', rows);
+    return Array.from({length: count}, (_, i) => Math.max(Math.sqrt(inner(rows, i, rows, i, width)), 1e-12));
+  };
   const [xs, ys] = [norms(x), norms(y)];
-  return matrixOf('cosineMatrix', x, y, (i, j) => 1 - inner(x, i, y, j) / (xs[i] * ys[j]));
+  return matrixOf('cosineMatrix', x, y, (i, j, width) => 1 - inner(x, i, y, j, width) / (xs[i] * ys[j]));
 }
 
 /** A matrix scaled to [0, 1] by its smallest and largest element; a range below 1e-6 counts as 1e-6. */
@@ -70,9 +64,9 @@ export function minMaxScaledMatrix(matrix: Float64Array): Float64Array {
 
 /** What {@link spatioTemporalMatrix} is computed from. */
 export interface SpatioTemporalArrays {
-  /** Features of the N words that take part, and of the M video tokens. */
-  readonly text: PointCloud;
-  readonly video: PointCloud;
+  /** Features of the N words that take part, `[N, D]`, and of the M video tokens, `[M, D]`. */
+  readonly text: Rows;
+  readonly video: Rows;
   /** Attention of one head: `[N, M]` ≥ 0; rows are normalised here. */
   readonly weights: ArrayLike<number>;
   readonly geometry: TokenGeometry;
@@ -89,14 +83,14 @@ export function spatioTemporalMatrix(inputs: SpatioTemporalArrays, options: Spat
   const {text, video, weights, geometry} = inputs;
   const {temporalWeight = 0.2, spatialWeight = 0.2} = options;
   const {places, placed, frameRange, spatialRange} = layoutOf(geometry, options);
-  const m = places.length;
-  if (video.count !== m || weights.length !== text.count * m) {
+  const [n, m] = [text.shape[0], places.length];
+  if (video.shape[0] !== m || weights.length !== n * m) {
     throw new ShapeError(
-      `spatioTemporalMatrix: the geometry has ${m} video tokens; got features of ${video.count} and ${weights.length} weights for ${text.count} words.`,
+      `spatioTemporalMatrix: the geometry has ${m} video tokens; got features of ${video.shape[0]} and ${weights.length} weights for ${n} words.`,
     );
   }
   const cost = cosineMatrix(text, video);
-  for (let i = 0; i < text.count; i++) {
+  for (let i = 0; i < n; i++) {
     const expected = [0, 0, 0];
     let sum = 0;
     for (let j = 0; j < m; j++) {

@@ -102,7 +102,7 @@ export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
   let logV = start(logB, m);
   /** The level at which a plan of these column sums, before their own scaling, has the mass m. */
   const levelFor = (sums: tf.Tensor, logs: tf.Tensor, m: number): tf.Tensor =>
-    tf.neg(tf.log(tf.div(tf.sum(tf.exp(tf.add(sums, logs)), -1, true), m)));
+    tf.neg(tf.log(tf.add(tf.div(tf.sum(tf.exp(tf.add(sums, logs)), -1, true), m), TINY)));
   let level = mass === undefined ? undefined : levelFor(columnSums(logU), logV, mass);
   let live: tf.Tensor | undefined;
   for (let round = 0; round < iterations; round++) {
