@@ -88,6 +88,7 @@ export function captionTower(
 ): tf.Tensor {
   const bias = paddingBias(valid);
   let x = tf.add(tf.gather(weight(params, 'embedding'), tokens as tf.Tensor2D), weight(params, 'position'));
-  for (let i = 0; i < config.depth; i++) x = transformerBlock(branch(branch(params, 'blocks'), String(i)), x, config.heads, bias);
+  for (let i = 0; i < config.depth; i++)
+    x = transformerBlock(branch(branch(params, 'blocks'), String(i)), x, config.heads, {keyBias: bias});
   return layerNorm(x);
 }
