@@ -8,8 +8,8 @@ import {ConfigError, UnknownNameError} from '../errors.js';
 import type {EncoderDiagnostics} from '../evaluate/encoderDiagnostics.js';
 import {suggestion} from '../nearest.js';
 import {pretrainEncoder, type EncoderEvent} from '../pretrain/pretrainEncoder.js';
-import type {Pretraining} from './pretrain.js';
 import {progressLine, type ProgressLine} from './progress.js';
+import type {Training} from './training.js';
 
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
@@ -118,7 +118,7 @@ function encoderIn(config: EncoderConfig): {environment: Environment; module: En
 }
 
 /** Trains an encoder. */
-export const encoderPretraining: Pretraining<EncoderConfig> = {
+export const encoderPretraining: Training<EncoderConfig> = {
   schema,
   check(config) {
     encoderIn(config);

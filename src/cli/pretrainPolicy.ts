@@ -4,8 +4,8 @@ import {environments} from '../builtins.js';
 import {openDevice} from '../engine/devices.js';
 import {ConfigError} from '../errors.js';
 import {pretrain, type PretrainEvent} from '../pretrain/pretrain.js';
-import type {Pretraining} from './pretrain.js';
 import {progressLine, type ProgressLine} from './progress.js';
+import type {Training} from './training.js';
 
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
@@ -70,7 +70,7 @@ function narrator(line: ProgressLine): (event: PretrainEvent) => void {
 }
 
 /** Trains a policy. */
-export const policyPretraining: Pretraining<z.output<typeof schema>> = {
+export const policyPretraining: Training<z.output<typeof schema>> = {
   schema,
   check(config) {
     const environment = environments.get(config.environment).open(config.preset);

@@ -1,0 +1,64 @@
+/** What every command has that trains something in a folder: settings, their refusal, a fresh folder or an earlier one. */
+import {writeFile} from 'node:fs/promises';
+import type {Options} from 'yargs';
+import type {z} from 'zod';
+import {ConfigError} from '../errors.js';
+import {peerNames} from '../options.js';
+import {renderConfig, resolveConfig} from '../run/config.js';
+import {openRunFolder, type RunFolder} from '../run/runFolder.js';
+import {runInfo, writeRunInfo} from '../run/runInfo.js';
+import type {Arguments, Io} from './command.js';
+import {configSources} from './configFlags.js';
+import {folderOf} from './runFolderFlags.js';
+
+/** Something that can be trained. */
+export interface Training<Config extends {readonly seed: number}> {
+  readonly schema: z.ZodType<Config>;
+  /** @throws ConfigError if the configuration asks for what there is not; called before anything is written. */
+  check(config: Config): void;
+  run(config: Config, folder: RunFolder, resume: boolean, io: Io): Promise<void>;
+}
+
+/** The flag that goes on with a training. */
+export const resumeFlag: Readonly<Record<string, Options>> = {
+  resume: {type: 'string', requiresArg: true, describe: 'Go on with the run in this folder, with its settings'},
+};
+
+/**
+ * Reads the settings, makes or opens the folder, and trains.
+ *
+ * @param command first word of the command line, for run.json.
+ * @param name of the folders that are made where none is named.
+ * @throws ConfigError for settings that are wrong or do not go with --resume.
+ */
+export async function runTraining<Config extends {readonly seed: number}>(
+  command: string,
+  name: string,
+  {schema, check, run}: Training<Config>,
+  argv: Arguments,
+  io: Io,
+  args: readonly string[],
+): Promise<void> {
+  const resumed = argv['resume'] as string | undefined;
+  const output = argv['output-dir'] as string | undefined;
+  const given = await configSources(argv, schema);
+  if (
+    resumed !== undefined &&
+    (output !== undefined || argv['force'] === true || Object.keys(given.flags ?? {}).length > 0 || given.file)
+  ) {
+    throw new ConfigError('--resume goes on in its own folder with its own settings; leave all other flags out.');
+  }
+  const sources = resumed === undefined ? given : await configSources({config: (await openRunFolder(resumed)).config}, schema);
+  const {value: config, origins} = resolveConfig(schema, sources, peerNames);
+  if (argv['print-config'] === true) {
+    io.stdout.write(renderConfig(schema, config, origins));
+    return;
+  }
+  check(config);
+  const {folder, resume} = await folderOf(argv, name);
+  if (!resume) {
+    await writeFile(folder.config, renderConfig(schema, config));
+    await writeRunInfo(folder.info, await runInfo([command, ...args], config.seed, []));
+  }
+  await run(config, folder, resume, io);
+}
