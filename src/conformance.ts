@@ -8,3 +8,4 @@
 export {checkAlgorithm} from './conformance/checkAlgorithm.js';
 export {checkEnvironment} from './conformance/checkEnvironment.js';
 export {checkReward, type RewardExamples} from './conformance/checkReward.js';
+export {checkRewardServer} from './conformance/checkRewardServer.js';
