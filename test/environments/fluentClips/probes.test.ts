@@ -1,0 +1,136 @@
+/** What encoders are examined with: true captions are true, wrong ones are wrong in one respect, worse clips are worse. */
+import {expect} from 'chai';
+import {factsOf, type Facts} from '../../../environments/fluentClips/caption.js';
+import {counterfactualOf, kindsOf, type Counterfactual} from '../../../environments/fluentClips/counterfactuals.js';
+import {degradations} from '../../../environments/fluentClips/degrade.js';
+import {openJudge} from '../../../environments/fluentClips/judge/judge.js';
+import {probesOf} from '../../../environments/fluentClips/probes.js';
+import {promptSpec, isFactHeldOut} from '../../../environments/fluentClips/streams.js';
+import {render} from '../../../environments/fluentClips/render.js';
+import {presets} from '../../../environments/fluentClips/spec.js';
+import {float32, type NdArray} from '../../../src/tensor/ndarray.js';
+
+const asFloats = ({shape, data}: NdArray<'uint8'>): NdArray<'float32'> =>
+  float32(
+    Float32Array.from(data, (x) => x / 127.5 - 1),
+    shape,
+  );
+
+describe('counterfactual captions', () => {
+  const items = Array.from({length: 200}, (_, i) => counterfactualOf(presets.mini, i));
+  const of = (kind: string): Counterfactual[] => items.filter((item) => item.kind === kind);
+  /** Which of the facts differ. */
+  const differences = ({text, wrong}: Counterfactual): string[] => {
+    const [a, b] = [factsOf(text), factsOf(wrong)];
+    const pairs = a.objects.flatMap((object, i) => {
+      const other = b.objects[i];
+      return other === undefined ? [] : (['noun', 'color', 'motion'] as const).filter((key) => object[key] !== other[key]);
+    });
+    return [...pairs, ...(a.relation === b.relation ? [] : ['relation']), ...(a.scene === b.scene ? [] : ['scene'])];
+  };
+
+  it('take turns in what is wrong', () => {
+    expect(items.slice(0, 5).map(({kind}) => kind)).to.deep.equal(['noun', 'color', 'motion', 'relation', 'count']);
+    for (const kind of kindsOf(presets.mini)) expect(of(kind)).to.have.length(40);
+    expect(kindsOf(presets.nano)).to.deep.equal(['noun', 'color', 'motion']);
+  });
+
+  it('differ in that one respect', () => {
+    for (const kind of ['noun', 'color', 'motion', 'relation']) {
+      for (const item of of(kind)) expect(differences(item), `${item.text} / ${item.wrong}`).to.deep.equal([kind]);
+    }
+    for (const {text, wrong, spec} of of('count')) {
+      const [a, b] = [factsOf(text), factsOf(wrong)];
+      expect(Math.abs(a.objects.length - b.objects.length), `${text} / ${wrong}`).to.equal(1);
+      expect(a.scene).to.equal(b.scene);
+      const names = ({objects}: Facts): string[] => objects.map(({noun, color}) => `${noun}/${color}`);
+      const [few, many] = a.objects.length < b.objects.length ? [a, b] : [b, a];
+      expect(names(many)).to.include(names(few)[0]);
+      expect(spec.objects).to.have.length(a.objects.length);
+    }
+  });
+
+  it('leave it to the clip which of two is wrong: as many wrong captions count too many objects as too few', () => {
+    expect(of('count').filter(({spec}) => spec.objects.length === 2)).to.have.length(20);
+    const bothWays = of('relation').map(({text, wrong}) => `${factsOf(text).relation} ${factsOf(wrong).relation}`);
+    expect(bothWays).to.include.members(['left of right of', 'right of left of', 'above below', 'below above']);
+  });
+
+  it('name no held-out composition, and nothing that is never shown', () => {
+    for (const {text, wrong} of items) {
+      for (const caption of [text, wrong]) {
+        const facts = factsOf(caption);
+        expect(isFactHeldOut(facts), caption).to.equal(false);
+        expect(caption).not.to.match(/white \w+.*(at night|under the stars)/);
+        if (facts.scene === 'desert') expect(caption).not.to.match(/a cat /);
+      }
+    }
+  });
+
+  it('are told apart by the judge', async function () {
+    this.timeout(30_000);
+    const judge = openJudge(presets.mini, 0);
+    const indices = Array.from({length: 25}, (_, i) => i);
+    const {videos, texts, wrong, kinds} = probesOf(presets.mini).counterfactuals(indices);
+    expect(kinds).to.deep.equal(indices.map((i) => items[i].kind));
+    const strict = async (captions: readonly string[]): Promise<unknown[]> =>
+      (
+        await judge.judge(
+          asFloats(videos),
+          captions.map((text) => ({id: text, text})),
+        )
+      ).map((j) => j['strict']);
+    expect(await strict(texts)).to.deep.equal(indices.map(() => 1));
+    const verdicts = await strict(wrong);
+    // A caption that leaves an object out says nothing false: the judge does not count.
+    verdicts.forEach((verdict, i) => {
+      if (kinds[i] !== 'count' || factsOf(wrong[i]).objects.length > 1) expect(verdict, `${texts[i]} / ${wrong[i]}`).to.equal(0);
+    });
+  });
+});
+
+describe('degraded clips', () => {
+  const probes = probesOf(presets.mini);
+  const {videos, texts} = probes.degraded([0, 1, 2]);
+  const size = videos.data.length / (3 * degradations.length);
+  const variant = (clip: number, i: number): Uint8Array =>
+    videos.data.subarray((clip * degradations.length + i) * size, (clip * degradations.length + i + 1) * size);
+
+  it('begin with the clean clip of a held-out prompt', () => {
+    expect(probes.variants[0]).to.equal('clean');
+    expect(probes.variants).to.have.length(21);
+    for (const clip of [0, 1, 2]) {
+      const {spec, text} = promptSpec(presets.mini, 'heldOut', clip);
+      expect(texts[clip]).to.equal(text);
+      expect(variant(clip, 0)).to.deep.equal(render(presets.mini, spec));
+    }
+  });
+
+  it('are further from it with every degree', () => {
+    const apart = (i: number): number => {
+      let sum = 0;
+      for (const clip of [0, 1, 2]) {
+        const [clean, spoilt] = [variant(clip, 0), variant(clip, i)];
+        for (let k = 0; k < size; k++) sum += (spoilt[k] - clean[k]) ** 2;
+      }
+      return sum;
+    };
+    for (let kind = 0; kind < 5; kind++) {
+      const grades = [1, 2, 3, 4].map((grade) => apart(4 * kind + grade));
+      expect(grades[0], probes.variants[4 * kind + 1]).to.be.greaterThan(0);
+      expect(grades).to.deep.equal([...grades].sort((a, b) => a - b));
+    }
+  });
+
+  it("are worse in the judge's eyes at the last degree than at the first, and at the first than the clean one", async function () {
+    this.timeout(60_000);
+    const judge = openJudge(presets.mini, 0);
+    const prompts = texts.flatMap((text) => degradations.map(() => ({id: text, text})));
+    const qualities = (await judge.judge(asFloats(videos), prompts)).map((j) => judge.aggregate([j])['quality']);
+    const mean = (i: number): number => [0, 1, 2].reduce((sum, clip) => sum + qualities[clip * degradations.length + i], 0) / 3;
+    for (let kind = 0; kind < 5; kind++) {
+      expect(mean(4 * kind + 1), probes.variants[4 * kind + 1]).to.be.below(mean(0));
+      expect(mean(4 * kind + 4), probes.variants[4 * kind + 4]).to.be.below(mean(4 * kind + 1));
+    }
+  });
+});
