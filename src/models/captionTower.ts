@@ -26,6 +26,8 @@ export interface CaptionTowerConfig {
   readonly pooling: TextPooling;
 }
 
+/** Deviation of fresh positions; words have 1. */
+const POSITION_DEVIATION = 0.3;
 /** Added to the logits of a key that is padding: its weight is 0 exactly. */
 const PADDING = -1e4;
 
@@ -37,7 +39,7 @@ export function initialiseCaptionTower(init: Initialiser, config: CaptionTowerCo
   const {words, width, depth} = config;
   return {
     embedding: init.normal([words + 1, width], 1),
-    position: init.normal([captionLength(config), width], 0.02),
+    position: init.normal([captionLength(config), width], POSITION_DEVIATION),
     blocks: Object.fromEntries(Array.from({length: depth}, (_, i) => [i, initialiseBlock(init, width)])),
   };
 }

@@ -34,6 +34,12 @@ export interface VideoTowerConfig extends Patching {
   readonly heads: number;
 }
 
+/**
+ * Deviation of fresh positions. The usual 0.02 is a fifteenth of a patch's own state, and places and directions then take most of a
+ * short training to be told apart.
+ */
+const POSITION_DEVIATION = 0.3;
+
 /** Tubes of a clip: patch positions of one frame of tokens. */
 export const tubesOf = (config: Patching): number => {
   const [, rows, columns] = gridOf(config, config.latentShape[0]);
@@ -66,7 +72,10 @@ const initialiseConvolution = (init: Initialiser, d: number): Params => ({
 /** Learned positions of the token grid, as a sum of one in space and one in time. */
 export function initialisePositions(init: Initialiser, config: Patching, width: number): Params {
   const [frames, rows, columns] = gridOf(config, config.latentShape[0]);
-  return {space: init.normal([rows * columns, width], 0.02), time: init.normal([frames, width], 0.02)};
+  return {
+    space: init.normal([rows * columns, width], POSITION_DEVIATION),
+    time: init.normal([frames, width], POSITION_DEVIATION),
+  };
 }
 
 /** `[T·Y·X, D]`. */
