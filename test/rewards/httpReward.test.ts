@@ -169,7 +169,7 @@ describe('httpReward', function () {
   const refused: readonly [what: string, fault: Answer, says: RegExp, type: abstract new (...args: never[]) => Error][] = [
     ['status 404', (_, r) => reply(r, {error: 'no such path'}, 404), /wanted status 200; got 404: .*no such path/, ContractError],
     ['a redirect', (_, r) => void r.writeHead(302, {location: '/elsewhere'}).end(), /wanted status 200; got 302/, ContractError],
-    ['a page', (_, r) => void r.end('<html>hello</html>'), /wanted JSON .*; got <html>hello/, ContractError],
+    ['a page', (_, r) => void r.end('<html>\u001b[31mhello</html>'), /wanted JSON .*; got <html> \[31mhello/, ContractError],
     ['nothing', (_, r) => void r.end(), /wanted JSON .*; got nothing/, ContractError],
     ['NaN as Python writes it', (_, r) => void r.end('{"version":1,"scores":[1,NaN,2]}'), /has no NaN/, ContractError],
     ['a wrong length', (_, r) => reply(r, {version: 1, scores: [1, 2]}), /wanted 3 scores, one a video; got 2/, ContractError],
