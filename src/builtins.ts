@@ -4,7 +4,11 @@ import {fluentClips, fluentClipsModule} from '../environments/fluentClips/fluent
 import {gaussianToy, gaussianToyModule} from '../environments/gaussianToy.js';
 import {brightness} from '../rewards/brightness.js';
 import {judge} from '../rewards/judge.js';
+import {matching} from '../rewards/matching.js';
 import {nearTarget} from '../rewards/nearTarget.js';
+import {quality} from '../rewards/quality.js';
+import {semantic} from '../rewards/semantic.js';
+import {similarity} from '../rewards/similarity.js';
 import type {Algorithm} from './algorithm.js';
 import type {EnvironmentModule} from './environment.js';
 import {registry} from './registry.js';
@@ -14,9 +18,22 @@ import type {RewardModule} from './reward.js';
 export const algorithms = registry<Algorithm>('algorithm', [ddpo]);
 
 /** The rewards, by the names that expressions use. */
-export const rewards = registry<RewardModule>('reward', [judge, brightness, nearTarget]);
+export const rewards = registry<RewardModule>('reward', [quality, semantic, similarity, matching, judge, brightness, nearTarget]);
 
 /** The worlds. */
 export const environments = registry<EnvironmentModule>('environment', [fluentClipsModule, gaussianToyModule]);
 
-export {brightness, ddpo, fluentClips, fluentClipsModule, gaussianToy, gaussianToyModule, judge, nearTarget};
+export {
+  brightness,
+  ddpo,
+  fluentClips,
+  fluentClipsModule,
+  gaussianToy,
+  gaussianToyModule,
+  judge,
+  matching,
+  nearTarget,
+  quality,
+  semantic,
+  similarity,
+};

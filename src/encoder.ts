@@ -120,6 +120,15 @@ export interface EncoderModule {
   initialise(seed: number): Params;
   /** Where the parameters that ship with rlft lie, or undefined if none do. */
   readonly weights: URL | undefined;
+  /** Where the transport map that was fitted to those parameters lies; undefined if none ships. */
+  readonly map?: URL;
   /** What else it is trained on; without it, on pairs alone. */
   readonly maskedVideo?: MaskedVideo;
+}
+
+/** An encoder with its trained parameters. */
+export interface FrozenEncoder {
+  readonly module: EncoderModule;
+  readonly encoder: VideoTextEncoder;
+  readonly params: Params;
 }

@@ -12,6 +12,7 @@ export type {
   EncodedText,
   EncodedVideo,
   EncoderModule,
+  FrozenEncoder,
   MaskedVideo,
   RefineAttention,
   TokenGeometry,
@@ -48,8 +49,12 @@ export {
   gaussianToy,
   gaussianToyModule,
   judge,
+  matching,
   nearTarget,
+  quality,
   rewards,
+  semantic,
+  similarity,
 } from './builtins.js';
 export type {Registry} from './registry.js';
 

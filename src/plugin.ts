@@ -10,6 +10,7 @@ export type {
   EncodedText,
   EncodedVideo,
   EncoderModule,
+  FrozenEncoder,
   MaskedVideo,
   RefineAttention,
   TokenGeometry,
@@ -23,6 +24,10 @@ export {
   type PatchTower,
   type VideoTextEncoderConfig,
 } from './models/videoTextEncoder.js';
+export {unitLength} from './models/norms.js';
+export {encoderReward, matchProbability, type EncodedPairs, type EncoderRewardParts} from './rewards/encoderReward.js';
+export {refineByTransport, RELEASED_REFINEMENT, type RefineOptions} from './transport/refineAttention.js';
+export type {TransportMap} from './transport/maps/transportMap.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';
 export type {
   Algorithm,

@@ -13,6 +13,11 @@ import type {TransportMap} from './transport/maps/transportMap.js';
 
 /** The differentiable form of a reward: a numeric function with its frozen parameters. */
 export interface DifferentiableReward {
+  /**
+   * What the gradient takes as constant although it depends on the video, such as `the transport plan`; default: nothing, and the
+   * gradient is that of the score.
+   */
+  readonly heldConstant?: string;
   readonly params: Params;
   /** What the function needs to know about the prompts, as arrays. */
   encode(prompts: readonly Prompt[]): Params;

@@ -16,6 +16,7 @@ import {ContractError} from '../src/errors.js';
 import type {Reward, RewardModule} from '../src/reward.js';
 import {float32, int32, ndarray, zeros} from '../src/tensor/ndarray.js';
 import type {Params} from '../src/tensor/tree.js';
+import {bareContext} from './support/bareContext.js';
 import {rejection} from './support/files.js';
 
 /** The smallest size of each world. */
@@ -263,7 +264,7 @@ describe('conformance', function () {
 
   describe('of a broken reward', () => {
     const toy = gaussianToy();
-    const good = await_(() => brightness.open({environment: toy, device, judge: () => expect.fail('no judge')}));
+    const good = await_(() => brightness.open(bareContext(toy, device)));
     const broken = (change: (reward: Reward) => Partial<Reward>, named: Partial<RewardModule> = {}): RewardModule => ({
       ...brightness,
       ...named,

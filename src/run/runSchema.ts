@@ -43,7 +43,26 @@ const frame = {
     .min(1)
     .default('shipped')
     .describe('Weights to start from: a safetensors file, or "shipped" for those of the preset.'),
-  reward: z.string().min(1).describe('Name of the reward.'),
+  reward: z
+    .string()
+    .min(1)
+    .describe(
+      'What is optimised: a reward, an expression such as "quality + 0.5*semantic", a file ./mine.ts#name, or the URL of a server.',
+    ),
+  rewards: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Names of your own for use in the expression, each a file or a server: mine: ./mine.ts#redness.'),
+  encoder: z
+    .string()
+    .min(1)
+    .default('shipped')
+    .describe('Video-text encoder of rewards that look through one: "shipped", a name, or a file of rlft pretrain encoder.'),
+  transport: z
+    .string()
+    .min(1)
+    .default('shipped')
+    .describe('Transport map of the quality reward: "shipped", or a file of rlft fit transport.'),
   seed: z
     .int()
     .min(0)

@@ -1,10 +1,12 @@
 /** Opens what a run needs by the names in its configuration, runs it, and closes everything again. */
 import type {Algorithm} from '../algorithm.js';
 import {algorithms, environments, rewards} from '../builtins.js';
-import type {Environment, Judge} from '../environment.js';
+import type {Environment} from '../environment.js';
 import {openDevice} from '../engine/devices.js';
 import {ConfigError} from '../errors.js';
 import type {Reward, RewardModule} from '../reward.js';
+import {rewardCard} from '../rewards/card.js';
+import {resolveReward} from '../rewards/resolveReward.js';
 import type {RunFolder} from '../run/runFolder.js';
 import {noteResume, runInfo, writeRunInfo} from '../run/runInfo.js';
 import type {RunSummary} from '../run/summary.js';
@@ -12,11 +14,9 @@ import {listCheckpoints} from '../run/checkpoint.js';
 import {readWeights} from '../run/weights.js';
 import type {Params} from '../tensor/tree.js';
 import type {TuneEvent} from './events.js';
+import {rewardContext} from './rewardContext.js';
 import {optionsOf, type TuneConfig} from './schema.js';
 import {tune} from './tune.js';
-
-/** Threads that judge clips while the device waits. */
-const JUDGE_THREADS = 2;
 
 /** What to run and where. */
 export interface TuneRequest {
@@ -74,22 +74,21 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
   const algorithm = request.algorithm
     ? named('algorithm', request.algorithm, config.algorithm)
     : algorithms.get(config.algorithm);
-  const module = request.reward ? named('reward', request.reward, config.reward) : rewards.get(config.reward);
+  const module = request.reward
+    ? named('reward', request.reward, config.reward)
+    : await resolveReward(config.reward, rewards, config.rewards);
   const weights = request.params ? [] : [weightsOf(environment, config.policy)];
   const params = request.params ?? (await readWeights(weights[0])).params;
-  let judge: Judge | undefined;
-  const openJudge = (): Judge => {
-    judge ??= environment.openJudge?.(JUDGE_THREADS);
-    if (!judge) throw new ConfigError(`reward "${config.reward}": the environment ${environment.name} has no judge.`);
-    return judge;
-  };
   const device = await openDevice(config.device, {threads: config.threads});
+  const opened = rewardContext(environment, device, config);
   let reward: Reward | undefined;
   try {
-    reward = await module.open({environment, device, judge: openJudge});
+    reward = await module.open(opened.context);
+    opened.checkUsed();
     if (algorithm.needs.differentiableReward && !reward.differentiable) {
-      throw new ConfigError(`algorithm "${algorithm.name}" needs a differentiable reward; "${reward.name}" is not.`);
+      throw new ConfigError(`algorithm "${algorithm.name}" needs a differentiable reward; "${plainPartOf(reward).name}" is not.`);
     }
+    report({kind: 'reward', card: await rewardCard(reward, environment)});
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
     else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
     return await tune({
@@ -98,7 +97,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       environment,
       algorithm: algorithm.configure(optionsOf(algorithm, config)),
       reward,
-      judge: environment.openJudge ? openJudge() : undefined,
+      judge: opened.judge(),
       device,
       params,
       resume,
@@ -108,7 +107,10 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
     });
   } finally {
     await reward?.close?.();
-    await judge?.close();
+    await opened.close();
     await device.close();
   }
 }
+
+/** The part of a composed reward that has no differentiable form. */
+const plainPartOf = (reward: Reward): Reward => reward.parts?.find(({differentiable}) => !differentiable) ?? reward;

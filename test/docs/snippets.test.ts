@@ -7,6 +7,7 @@ import {ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
 import {uniforms} from '../../src/tensor/random.js';
 import {runTuning} from '../../src/tune/open.js';
 import {tuneConfig} from '../../src/tune/schema.js';
+import {bareContext} from '../support/bareContext.js';
 import {documents, filesOf, read} from '../support/documents.js';
 import {runEagerly} from '../support/eager.js';
 import {temporaryFolder} from '../support/files.js';
@@ -43,7 +44,7 @@ describe('plug-ins of the documents', function () {
   const world = flatColoursModule.open('tiny');
   let context: RewardContext;
   before(async () => {
-    context = {environment: world, device: await openTestDevice(), judge: () => expect.fail('this world has no judge')};
+    context = bareContext(world, await openTestDevice());
   });
   after(() => context.device.close());
 

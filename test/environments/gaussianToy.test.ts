@@ -10,6 +10,7 @@ import {createGenerator} from '../../src/rollout/generate.js';
 import {packPolicyFor, putPolicy} from '../../src/rollout/residentPolicy.js';
 import {float32, type NdArray} from '../../src/tensor/ndarray.js';
 import {mapTree} from '../../src/tensor/tree.js';
+import {bareContext} from '../support/bareContext.js';
 import {expectClose, values} from '../support/golden.js';
 import {baseMeans, generated, openTestDevice} from '../support/toy.js';
 
@@ -123,7 +124,7 @@ describe('nearTarget', () => {
   after(() => device.close());
 
   it('is minus the squared distance of the mean pixel', async () => {
-    const reward = await nearTarget.open({environment, device, judge: () => expect.fail('no judge is needed')});
+    const reward = await nearTarget.open(bareContext(environment, device));
     const scores = await reward.score(float32([0, 0.5, 1, 0.25, 0.25, 0.25], [2, 1, 1, 1, 3]), prompts.slice(0, 2));
     expectClose(scores, [-((0.5 - nearTargetLevel) ** 2), 0], 1e-7);
   });

@@ -23,6 +23,7 @@ import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
 import {runTuning} from '../../src/tune/open.js';
 import {optionsOf, tuneConfig, type TuneConfig} from '../../src/tune/schema.js';
 import {tune, type TuneParts} from '../../src/tune/tune.js';
+import {bareContext} from '../support/bareContext.js';
 import {rejection, temporaryFolder} from '../support/files.js';
 import {noisyWeights} from '../support/nano.js';
 import {runCommand} from '../support/runCommand.js';
@@ -85,7 +86,7 @@ describe('tune', function () {
       folder,
       environment,
       algorithm: algorithm.configure(optionsOf(algorithm, config)),
-      reward: await reward.open({environment, device, judge: () => expect.fail('no judge is needed')}),
+      reward: await reward.open(bareContext(environment, device)),
       judge: undefined,
       device,
       params,
@@ -252,6 +253,16 @@ describe('tune', function () {
       'algorithm "ddpo" needs a differentiable reward; "nearTarget" is not.',
     );
     expect(closed).to.equal(true);
+  });
+
+  it('refuses an encoder and a map that its reward does not look through', async () => {
+    for (const key of ['encoder', 'transport']) {
+      const config = configOf(toy, {iterations: 1, [key]: 'mine.safetensors'});
+      const request = {config, folder: await fresh(`idle-${key}`), params: worlds.gaussianToy.params};
+      expect((await rejection(runTuning(request))).message).to.equal(
+        `${key}: has no effect in this run: the reward "nearTarget" does not look through one.`,
+      );
+    }
   });
 
   it('raises the reward on held-out prompts, and says so with an interval', async () => {

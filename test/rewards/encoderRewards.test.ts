@@ -1,0 +1,125 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {pathToFileURL} from 'node:url';
+import {expect} from 'chai';
+import type {Tensor} from '@tensorflow/tfjs-core';
+import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
+import {matching} from '../../rewards/matching.js';
+import {quality} from '../../rewards/quality.js';
+import {semantic} from '../../rewards/semantic.js';
+import {similarity} from '../../rewards/similarity.js';
+import {checkReward} from '../../src/conformance/checkReward.js';
+import type {Device} from '../../src/engine/device.js';
+import type {Environment} from '../../src/environment.js';
+import {ConfigError, CorruptFileError} from '../../src/errors.js';
+import {openFrozenEncoder, openTransportMap} from '../../src/run/frozenEncoder.js';
+import {writeWeights} from '../../src/run/weights.js';
+import {float32, ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
+import {normals} from '../../src/tensor/random.js';
+import {mapTree, type Branch, type Params} from '../../src/tensor/tree.js';
+import {bareContext} from '../support/bareContext.js';
+import {runEagerly} from '../support/eager.js';
+import {rejection, temporaryFolder} from '../support/files.js';
+import {openTestDevice} from '../support/toy.js';
+
+describe('rewards that look through an encoder', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+  let files = '';
+  const bare = fluentClips('nano');
+  const [module] = bare.encoders!;
+  const width = module.encoder.embeddingWidth;
+  // A fresh matching head says the same of everything; a little noise on all weights makes it look.
+  const params = mapTree(module.initialise(3), (leaf, prompt) => {
+    const noise = normals({seed: 4, purpose: 'test', prompt}, new Float32Array(sizeOf(leaf.shape)));
+    return float32(
+      noise.map((z, i) => leaf.data[i] + 0.1 * z),
+      leaf.shape,
+    );
+  });
+  let world: Environment;
+  let device: Device;
+
+  before(async () => {
+    device = await openTestDevice();
+    files = mkdtempSync(join(tmpdir(), 'rlft-test-'));
+    const [weights, map] = ['encoder', 'map'].map((name) => join(files, `${name}.safetensors`));
+    await writeWeights(weights, params, {metadata: {encoder: module.name}});
+    const matrix = ndarray('float32', [width, width], normals({seed: 5, purpose: 'test'}, new Float32Array(width * width)));
+    await writeWeights(map, {matrix, shift: float32(new Float32Array(width).fill(0.1))}, {metadata: {map: 'procrustes'}});
+    world = {...bare, encoders: [{...module, weights: pathToFileURL(weights), map: pathToFileURL(map)}]};
+  });
+  after(async () => {
+    rmSync(files, {recursive: true, force: true});
+    await device.close();
+  });
+
+  for (const reward of [quality, semantic, similarity, matching]) {
+    it(`${reward.name} keeps the contract, gradient included`, () => checkReward(reward, world, {device}));
+  }
+
+  it('similarity and quality are cosines of what the encoder says', async () => {
+    const prompts = world.prompts('train', 3);
+    const shape = [3, ...world.videoShape];
+    const videos = ndarray('float32', shape, normals({seed: 9, purpose: 'test'}, new Float32Array(sizeOf(shape))));
+    const {encoder} = module;
+    const found = runEagerly(
+      (inputs) => {
+        const weights = inputs['params'] as Branch<Tensor>;
+        const text = encoder.encodeText(weights, inputs['tokens'] as Tensor).cls;
+        return {text, video: encoder.encodeVideo(weights, inputs['video'] as Tensor).cls};
+      },
+      {params, tokens: encoder.tokenize(prompts.map((p) => p.text)), video: videos},
+    ) as Record<string, NdArray<'float32'>>;
+    const row = (a: NdArray<'float32'>, i: number): number[] => Array.from(a.data.subarray(i * width, (i + 1) * width));
+    const cosine = (x: number[], y: number[]): number => {
+      const dot = (a: number[], b: number[]): number => a.reduce((sum, v, i) => sum + v * b[i], 0);
+      return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
+    };
+    const map = await openTransportMap(await openFrozenEncoder(world, 'shipped'), 'shipped');
+    const [matrix, shift] = [map.params['matrix'], map.params['shift']] as NdArray<'float32'>[];
+    const carried = (x: number[]): number[] =>
+      x.map((_, j) => x.reduce((sum, v, i) => sum + v * matrix.data[i * width + j], shift.data[j]));
+    const context = {
+      ...bareContext(world, device),
+      encoder: () => openFrozenEncoder(world, 'shipped'),
+      transportMap: async () => map,
+    };
+    const plain = await similarity.open(context);
+    const moved = await quality.open(context);
+    const [plainScores, movedScores] = [await plain.score(videos, prompts), await moved.score(videos, prompts)];
+    for (let i = 0; i < 3; i++) {
+      const [text, video] = [row(found['text'], i), row(found['video'], i)];
+      expect(plainScores[i]).to.be.closeTo(cosine(text, video), 1e-5);
+      expect(movedScores[i]).to.be.closeTo(cosine(carried(text), video), 1e-5);
+    }
+    expect(Math.abs(plainScores[0] - movedScores[0])).to.be.above(1e-3);
+    await Promise.all([plain.close!(), moved.close!()]);
+  });
+
+  it('say what is missing: an encoder, its weights, a tensor, a map', async () => {
+    const message = async (work: Promise<unknown>): Promise<string> => {
+      const error = await rejection(work);
+      expect(error).to.satisfy((e: unknown) => e instanceof ConfigError || e instanceof CorruptFileError);
+      return error.message;
+    };
+    expect(await message(openFrozenEncoder({...bare, encoders: []}, 'shipped'))).to.equal(
+      'encoder: the environment fluentClips has none; this reward needs one.',
+    );
+    expect(await message(openFrozenEncoder({...bare, encoders: [{...module, weights: undefined}]}, 'shipped'))).to.include(
+      `ships no weights of its encoder "${module.name}"`,
+    );
+    const partial = join(folder(), 'partial.safetensors');
+    const [first] = Object.keys(params);
+    const rest = Object.fromEntries(Object.entries(params).filter(([key]) => key !== first)) as Params;
+    await writeWeights(partial, rest, {metadata: {encoder: module.name}});
+    expect(await message(openFrozenEncoder(bare, partial))).to.match(/wanted "[^"]+" \[[^\]]*\]; got no such tensor\.$/);
+    await writeWeights(partial, params, {metadata: {encoder: 'z'}});
+    expect(await message(openFrozenEncoder(bare, partial))).to.include('holds the encoder "z"');
+    const frozen = await openFrozenEncoder(world, 'shipped');
+    expect(await message(openTransportMap({...frozen, module: {...module, map: undefined} as never}, 'shipped'))).to.include(
+      'no map ships',
+    );
+  });
+});
