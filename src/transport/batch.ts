@@ -48,7 +48,8 @@ export interface TransportPlans<P extends Floats = Floats> {
   readonly mass: Float64Array;
   /**
    * How far the plan is from its problem's solution, `[count]`: the L1 distance of its row sums from those that the next half
-   * round would give them (columns are met exactly). In a balanced problem that is the distance from the row marginals.
+   * round would give them (columns are met exactly). In a balanced problem that is the distance from the row marginals. In a partial
+   * one, what the total is off is added.
    */
   readonly marginalError: Float64Array;
   /** Rounds: `[count]`. */

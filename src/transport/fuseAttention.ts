@@ -5,7 +5,9 @@ import * as tf from '@tensorflow/tfjs-core';
 export type LogFloor = 'add' | 'max';
 
 /** Each row divided by its sum; a row of zeros stays so. `[…, N, M]`. */
-export const rowNormalised = (plan: tf.Tensor): tf.Tensor => tf.div(plan, tf.maximum(tf.sum(plan, -1, true), 1e-30));
+export const rowNormalised = (plan: tf.Tensor): tf.Tensor =>
+  // The gradient divides by the square, which single precision must still hold.
+  tf.div(plan, tf.maximum(tf.sum(plan, -1, true), 1e-18));
 
 /**
  * Attention and prior as a product of two opinions: softmax over j of ln A + ln P, that is A∘P with its rows normalised.

@@ -43,14 +43,30 @@ export function planByFixedPoint(cost: tf.Tensor, options: RoundsOptions): tf.Te
     /** α∘λ/r and β∘μ/c, and ν/m. */
     let [a, b] = [tf.zerosLike(wRows), tf.zerosLike(wColumns)];
     let nu: tf.Tensor | undefined;
+    /**
+     * ν/m that solves its equation together with those of one side, q being what that side's are without it; where that side's mass
+     * is all bound, they do not determine it, and it stays.
+     */
+    const levelOf = (
+      before: tf.Tensor | undefined,
+      q: tf.Tensor,
+      per: tf.Tensor,
+      sums: tf.Tensor,
+      others: tf.Tensor,
+    ): tf.Tensor => {
+      const sum = (x: tf.Tensor): tf.Tensor => tf.sum(x, -1, true);
+      const open = tf.sub(mass!, sum(tf.mul(tf.mul(per, sums), sums)));
+      const determined = tf.greater(open, 1e-5);
+      const solved = tf.sub(tf.sub(wTotal, sum(others)), sum(tf.mul(tf.mul(per, q), sums)));
+      return tf.where(determined, tf.div(solved, tf.where(determined, open, tf.onesLike(open))), before ?? tf.zerosLike(open));
+    };
     for (let round = 0; round < iterations; round++) {
-      const without = (w: tf.Tensor, sums: tf.Tensor): tf.Tensor => (nu ? tf.sub(w, tf.mul(nu, sums)) : w);
-      a = tf.mul(perRow, tf.sub(without(wRows, rowSums), tf.matMul(b, plan, false, true)));
-      b = tf.mul(perColumn, tf.sub(without(wColumns, columnSums), tf.matMul(a, plan)));
-      if (mass !== undefined) {
-        const taken = tf.add(tf.sum(tf.mul(a, rowSums), -1, true), tf.sum(tf.mul(b, columnSums), -1, true));
-        nu = tf.div(tf.sub(wTotal, taken), mass);
-      }
+      const [q, r] = [tf.sub(wRows, tf.matMul(b, plan, false, true)), tf.mul(b, columnSums)];
+      if (mass !== undefined) nu = levelOf(nu, q, perRow, rowSums, r);
+      a = tf.mul(perRow, nu ? tf.sub(q, tf.mul(nu, rowSums)) : q);
+      const [p, t] = [tf.sub(wColumns, tf.matMul(a, plan)), tf.mul(a, rowSums)];
+      if (mass !== undefined) nu = levelOf(nu, p, perColumn, columnSums, t);
+      b = tf.mul(perColumn, nu ? tf.sub(p, tf.mul(nu, columnSums)) : p);
     }
     const shift = tf.add(asColumn(nu ? tf.add(a, nu) : a), b);
     return tf.mul(tf.mul(plan, tf.sub(dPlan, shift)), -1 / epsilon);

@@ -10,6 +10,7 @@ import {
   type TransportPlans,
 } from './batch.js';
 import {scalingOf} from './formulation.js';
+import {nextLevel} from './level.js';
 
 /** ln Σ exp(x_i) of n elements that lie `stride` apart. */
 function logSumExp(x: Float64Array, from: number, n: number, stride: number, plus: Float64Array): number {
@@ -48,34 +49,36 @@ export function solveInLogDomain(k: number, batch: CheckedBatch, options: Sinkho
   // So that the first plan, with u = v = 1, has the mass that is asked for.
   let level = mass === undefined ? 0 : Math.log(mass) - logSumExp(kernel, 0, n * m, 1, new Float64Array(n * m));
   let change = Infinity;
-  const sumOfRow = (i: number): number => logSumExp(kernel, i * m, m, 1, logV);
-  const sumOfColumn = (j: number): number => logSumExp(kernel, j, n, m, logU);
+  const rowSums = new Float64Array(n);
+  const columnSums = new Float64Array(m);
+  const sumRows = (): void => rowSums.forEach((_, i) => (rowSums[i] = logSumExp(kernel, i * m, m, 1, logV)));
+  const sumColumns = (): void => columnSums.forEach((_, j) => (columnSums[j] = logSumExp(kernel, j, n, m, logU)));
+  const moveLevel = (sums: Float64Array, logWeights: Float64Array): void => {
+    if (mass === undefined) return;
+    const next = nextLevel(level, sums, logWeights, mass);
+    change = Math.max(change, Math.abs(next - level));
+    level = next;
+  };
   /** The new ln u or ln v of a point whose log weight and log kernel sum are given. */
   const scaled = (logWeight: number, logSum: number): number => Math.min(ceiling, exponent * (logWeight - level - logSum));
+  const rescale = (logs: Float64Array, logWeights: Float64Array, sums: Float64Array): void =>
+    logs.forEach((before, i) => {
+      logs[i] = scaled(logWeights[i], sums[i]);
+      change = Math.max(change, Math.abs(logs[i] - before));
+    });
   let round = 0;
   while (round < iterations && change >= tolerance) {
     change = 0;
-    for (let i = 0; i < n; i++) {
-      const next = scaled(logA[i], sumOfRow(i));
-      change = Math.max(change, Math.abs(next - logU[i]));
-      logU[i] = next;
-    }
-    let carried = 0;
-    for (let j = 0; j < m; j++) {
-      const logSum = sumOfColumn(j);
-      const next = scaled(logB[j], logSum);
-      change = Math.max(change, Math.abs(next - logV[j]));
-      logV[j] = next;
-      carried += Math.exp(next + logSum);
-    }
-    if (mass !== undefined) {
-      const next = Math.log(mass / carried);
-      change = Math.max(change, Math.abs(next - level));
-      level = next;
-    }
+    sumRows();
+    moveLevel(rowSums, logA);
+    rescale(logU, logA, rowSums);
+    sumColumns();
+    moveLevel(columnSums, logB);
+    rescale(logV, logB, columnSums);
     round++;
   }
 
+  sumRows();
   let [moved, error] = [0, 0];
   is.forEach((i, r) => {
     const at = (k * rows + i) * columns;
@@ -87,14 +90,14 @@ export function solveInLogDomain(k: number, batch: CheckedBatch, options: Sinkho
     });
     moved += sum;
     // Row sums go with u, of which the next half round would make another.
-    error += Math.abs(sum - sum * Math.exp(scaled(logA[r], sumOfRow(r)) - logU[r]));
+    error += Math.abs(sum - sum * Math.exp(scaled(logA[r], rowSums[r]) - logU[r]));
     out.rowPotentials[k * rows + i] = epsilon * logU[r];
   });
   js.forEach((j, c) => (out.columnPotentials[k * columns + j] = epsilon * logV[c]));
   if (!Number.isFinite(moved) || !Number.isFinite(change)) throw notFinite(k);
   out.level[k] = epsilon * level;
   out.mass[k] = moved;
-  out.marginalError[k] = error;
+  out.marginalError[k] = error + (mass === undefined ? 0 : Math.abs(moved - mass));
   out.iterations[k] = round;
   out.converged[k] = change < tolerance ? 1 : 0;
 }

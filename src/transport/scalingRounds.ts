@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {ConfigError} from '../errors.js';
 import {detach} from '../numeric/detach.js';
 import {scalingOf, type EntropicOptions} from './formulation.js';
+import {nextLevelInGraph} from './level.js';
 
 /** The logarithm of the weight 0: exp of it is 0, and no sum with a cost changes it. */
 const NEVER = -1e9;
@@ -100,10 +101,10 @@ export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
     tf.broadcastTo(tf.where(tf.less(logWeight, NEVER / 2), logWeight, tf.zerosLike(logWeight)), [...lead, 1, size]);
   let logU = start(logA, n);
   let logV = start(logB, m);
-  /** The level at which a plan of these column sums, before their own scaling, has the mass m. */
-  const levelFor = (sums: tf.Tensor, logs: tf.Tensor, m: number): tf.Tensor =>
-    tf.neg(tf.log(tf.add(tf.div(tf.sum(tf.exp(tf.add(sums, logs)), -1, true), m), TINY)));
-  let level = mass === undefined ? undefined : levelFor(columnSums(logU), logV, mass);
+  // So that the first plan, with u = v = 1, has the mass that is asked for.
+  const inAll = (): tf.Tensor => tf.sum(tf.exp(tf.add(columnSums(logU), logV)), -1, true);
+  let level = mass === undefined ? undefined : tf.sub(Math.log(mass), tf.log(tf.add(inAll(), TINY)));
+  const [a, b] = [tf.exp(logA), tf.exp(logB)];
   let live: tf.Tensor | undefined;
   for (let round = 0; round < iterations; round++) {
     const changes: tf.Tensor[] = [];
@@ -114,12 +115,15 @@ export function scalingsOf(cost: tf.Tensor, options: RoundsOptions): Scalings {
       changes.push(tf.max(tf.abs(difference), -1, true));
       return live ? tf.add(before, tf.mul(live, difference)) : next;
     };
-    const nextU = step(logU, rescaled(logA, rowSums(logV), level));
-    const sums = columnSums(nextU);
-    const nextV = step(logV, rescaled(logB, sums, level));
-    if (level && mass !== undefined) {
-      level = step(level, levelFor(sums, nextV, mass));
-    }
+    const moveLevel = (sums: tf.Tensor, weights: tf.Tensor): void => {
+      if (level && mass !== undefined) level = step(level, nextLevelInGraph(level, sums, weights, mass));
+    };
+    const inRows = rowSums(logV);
+    moveLevel(inRows, a);
+    const nextU = step(logU, rescaled(logA, inRows, level));
+    const inColumns = columnSums(nextU);
+    moveLevel(inColumns, b);
+    const nextV = step(logV, rescaled(logB, inColumns, level));
     [logU, logV] = [nextU, nextV];
     if (tolerance !== undefined) {
       const moving = tf.cast(

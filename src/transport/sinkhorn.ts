@@ -31,9 +31,9 @@ export interface SinkhornPlans extends TransportPlans<Float32Array> {
 const kernels = new Map<string, SinkhornKernel>();
 const KEPT = 8;
 
-function kernelFor(rows: number, columns: number): SinkhornKernel {
-  const key = `${rows}×${columns}`;
-  const kernel = kernels.get(key) ?? sinkhornKernel(rows, columns);
+function kernelFor(rows: number, columns: number, partial: boolean): SinkhornKernel {
+  const key = `${rows}×${columns} ${partial}`;
+  const kernel = kernels.get(key) ?? sinkhornKernel(rows, columns, partial);
   kernels.delete(key);
   kernels.set(key, kernel);
   if (kernels.size > KEPT) kernels.delete(kernels.keys().next().value!);
@@ -53,16 +53,19 @@ class Side {
   private readonly weights: Float64Array;
   private readonly n: number;
   private readonly exponent: number;
+  private readonly linear: Float32Array;
   private readonly logs: Float32Array;
   private readonly scalings: Float32Array;
   /** log₂ u or v before the first round: 0, or what {@link NO_WEIGHT} comes to where there is no point. */
   private readonly start: Float32Array;
 
-  /** @param logs and `scalings`: the log weights and the log scalings in the kernel's memory. */
-  constructor(weights: Float64Array, n: number, exponent: number, logs: Float32Array, scalings: Float32Array) {
+  /** @param memory the weights, their logarithms and those of the scalings in the kernel's memory. */
+  constructor(weights: Float64Array, n: number, exponent: number, memory: readonly [Float32Array, Float32Array, Float32Array]) {
+    const [linear, logs, scalings] = memory;
     this.weights = weights;
     this.n = n;
     this.exponent = Math.fround(exponent);
+    this.linear = linear;
     this.logs = logs;
     this.scalings = scalings;
     this.start = new Float32Array(logs.length);
@@ -70,14 +73,18 @@ class Side {
 
   /** Prepares the kernel for problem k, whose weights are often those of the problem before; true if they are not. */
   write(k: number): boolean {
-    const {weights, n, logs, start, exponent} = this;
+    const {weights, n, linear, logs, start, exponent} = this;
     const differs = k === 0 || !sameAs(weights, k * n, (k - 1) * n, n);
     if (differs) {
       const points = weighted(weights, k * n, n);
       logs.fill(NO_WEIGHT);
       start.fill(exponent * Math.fround(NO_WEIGHT));
       start.fill(0, 0, points.length);
-      points.forEach((i, at) => (logs[at] = Math.log2(weights[k * n + i])));
+      linear.fill(0);
+      points.forEach((i, at) => {
+        linear[at] = weights[k * n + i];
+        logs[at] = Math.log2(weights[k * n + i]);
+      });
       this.points = points;
     }
     this.scalings.set(start);
@@ -113,15 +120,23 @@ class Solver {
     const {rows, columns, rowWeights, columnWeights} = batch;
     const {epsilon, tolerance = 1e-3} = options;
     const {exponent, ceiling, mass} = scalingOf(options);
-    const kernel = kernelFor(rows, columns);
+    const kernel = kernelFor(rows, columns, mass !== undefined);
     const {layout, floats} = kernel;
     const {paddedRows, stride} = layout;
     this.batch = batch;
     this.options = options;
     this.kernel = kernel;
     this.logs = {a: floats(layout.logA, paddedRows), b: floats(layout.logB, stride)};
-    this.rowSide = new Side(rowWeights, rows, exponent, this.logs.a, floats(layout.logU, paddedRows));
-    this.columnSide = new Side(columnWeights, columns, exponent, this.logs.b, floats(layout.logV, stride));
+    this.rowSide = new Side(rowWeights, rows, exponent, [
+      floats(layout.a, paddedRows),
+      this.logs.a,
+      floats(layout.logU, paddedRows),
+    ]);
+    this.columnSide = new Side(columnWeights, columns, exponent, [
+      floats(layout.b, stride),
+      this.logs.b,
+      floats(layout.logV, stride),
+    ]);
     this.plain = floats(layout.plain, rows * columns);
     this.v = floats(layout.v, stride);
     this.present = kernel.integers(layout.present, stride);
@@ -130,8 +145,10 @@ class Solver {
     constant(layout.exponent, exponent);
     constant(layout.ceiling, ceiling);
     constant(layout.tolerance, tolerance * Math.LOG2E);
-    constant(layout.logMass, mass === undefined ? 0 : Math.log2(mass));
-    constant(layout.prescribed, mass === undefined ? 0 : 1);
+    if (mass !== undefined) {
+      constant(layout.mass, mass);
+      constant(layout.logMass, Math.log2(mass));
+    }
   }
 
   /** Solves problem k into `out`; false if that takes more than single precision. */
@@ -149,9 +166,12 @@ class Solver {
     if (!(Math.min(...this.lanes(layout.low)) >= -limit && Math.max(...this.lanes(layout.high)) <= limit)) return false;
     if (!rowSide.read(k, epsilon, out.rowPotentials) || !columnSide.read(k, epsilon, out.columnPotentials)) return false;
     this.readPlan(k, out.plan);
-    if (options.transport.problem === 'partial') out.level[k] = this.lanes(layout.level)[0] * Math.LN2 * epsilon;
-    out.mass[k] = total(this.lanes(layout.mass), 0, 4);
+    out.mass[k] = total(this.lanes(layout.moved), 0, 4);
     out.marginalError[k] = total(this.lanes(layout.error), 0, 4);
+    if (options.transport.problem === 'partial') {
+      out.level[k] = this.lanes(layout.level)[0] * Math.LN2 * epsilon;
+      out.marginalError[k] += Math.abs(out.mass[k] - options.transport.mass);
+    }
     out.iterations[k] = kernel.integers(layout.rounds, 1)[0];
     out.converged[k] = Math.max(...this.lanes(layout.change)) < Math.fround(tolerance * Math.LOG2E) ? 1 : 0;
     return true;

@@ -30,6 +30,7 @@ import {
   minF32,
   moduleOf,
   mulF32,
+  select,
   set,
   shiftLeft,
   shiftRightSigned,
@@ -39,6 +40,7 @@ import {
   subI32s,
   type Code,
 } from '../tensor/vectorCode.js';
+import {SINGLE} from './level.js';
 import {GROUP, kernelLayout, STEP, type KernelLayout} from './sinkhornLayout.js';
 
 const statements = (...parts: Code[]): Code => parts.flat();
@@ -138,8 +140,8 @@ function horizontalSums(): Code {
 
 const range = (n: number): number[] => Array.from({length: n}, (_, i) => i);
 
-/** Writes the module for problems of a layout. */
-function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
+/** Writes the module for problems of a layout, whose total is prescribed or not. */
+function build(at: KernelLayout, partial: boolean): Uint8Array<ArrayBuffer> {
   const rowBytes = 4 * at.stride;
   const plainBytes = 4 * at.columns;
   const constantAt = (offset: number): Code => load(i32(0), offset);
@@ -238,17 +240,49 @@ function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
     ...(chunks > 0 && at.paddedRows > CHUNK * chunks ? [spread(GROUP, false)] : []),
   );
 
-  /** The level at which the mass whose lanes are in CARRIED becomes m, into Y; 0 if no total is prescribed. */
-  const newLevel = statements(
-    set(CARRIED, addF32(get(CARRIED), lanes(get(CARRIED), get(CARRIED), [2, 3, 0, 1]))),
-    set(CARRIED, addF32(get(CARRIED), lanes(get(CARRIED), get(CARRIED), [1, 0, 3, 2]))),
-    logarithm(get(CARRIED)),
-    set(Y, mulF32(constantAt(at.prescribed), subF32(constantAt(at.logMass), get(Y)))),
-  );
+  /** The sum of the lanes of a local, in all of them. */
+  const totalled = (local: number): Code =>
+    statements(
+      set(local, addF32(get(local), lanes(get(local), get(local), [2, 3, 0, 1]))),
+      set(local, addF32(get(local), lanes(get(local), get(local), [1, 0, 3, 2]))),
+    );
+
+  /** LEVEL after a step towards the total, by one side's sums and weights: `nextLevel` of level.ts. */
+  const moveLevel = (sums: number, weights: number, bytes: number): Code => {
+    const [scale, full, rest, missing, below, above] = EIGHT;
+    return statements(
+      powerOfTwo(get(LEVEL)),
+      set(scale, get(POWER)),
+      ...[full, rest].map((local) => set(local, f32(0))),
+      over(
+        J,
+        bytes,
+        VECTOR,
+        statements(
+          set(X, mulF32(load(get(J), sums), get(scale))),
+          set(Y, atLeastF32(get(X), load(get(J), weights))),
+          set(full, addF32(get(full), and(load(get(J), weights), get(Y)))),
+          set(rest, addF32(get(rest), subF32(get(X), and(get(X), get(Y))))),
+        ),
+      ),
+      ...[full, rest].map(totalled),
+      set(missing, subF32(constantAt(at.mass), get(full))),
+      set(below, and(greaterF32(get(missing), mulF32(constantAt(at.mass), f32(SINGLE.missing))), greaterF32(get(rest), f32(0)))),
+      set(above, greaterF32(absF32(subF32(get(missing), get(rest))), mulF32(constantAt(at.mass), f32(SINGLE.off)))),
+      // The numerator and the denominator of what s is multiplied with; both 1 where s is right.
+      set(X, select(get(missing), select(constantAt(at.mass), f32(1), get(above)), get(below))),
+      set(Y, select(get(rest), select(addF32(get(full), get(rest)), f32(1), get(above)), get(below))),
+      logarithm(divF32(get(X), get(Y))),
+      set(Y, addF32(get(LEVEL), get(Y))),
+      set(CHANGE, maxF32(get(CHANGE), absF32(subF32(get(Y), get(LEVEL))))),
+      set(LEVEL, get(Y)),
+    );
+  };
 
   const round = statements(
     set(CHANGE, f32(0)),
     rowSums,
+    ...(partial ? [moveLevel(at.rowSums, at.a, 4 * at.paddedRows)] : []),
     over(
       I,
       4 * at.paddedRows,
@@ -256,20 +290,13 @@ function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
       statements(rescaled(load(get(I), at.logA), load(get(I), at.rowSums)), update(get(I), at.logU, at.u)),
     ),
     columnSums,
-    set(CARRIED, f32(0)),
+    ...(partial ? [moveLevel(at.columnSums, at.b, rowBytes)] : []),
     over(
       J,
       rowBytes,
       VECTOR,
-      statements(
-        rescaled(load(get(J), at.logB), load(get(J), at.columnSums)),
-        update(get(J), at.logV, at.v),
-        set(CARRIED, addF32(get(CARRIED), mulF32(get(POWER), load(get(J), at.columnSums)))),
-      ),
+      statements(rescaled(load(get(J), at.logB), load(get(J), at.columnSums)), update(get(J), at.logV, at.v)),
     ),
-    newLevel,
-    set(CHANGE, maxF32(get(CHANGE), absF32(subF32(get(Y), get(LEVEL))))),
-    set(LEVEL, get(Y)),
     set(ROUND, addI32(get(ROUND), i32(1))),
   );
 
@@ -294,7 +321,7 @@ function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
         store(get(I), at.rowSums, get(EIGHT[1])),
       ),
     ),
-    store(i32(0), at.mass, get(LOW)),
+    store(i32(0), at.moved, get(LOW)),
     store(i32(0), at.error, get(HIGH)),
     set(AT, i32(0)),
     set(PLAIN, i32(0)),
@@ -324,8 +351,9 @@ function build(at: KernelLayout): Uint8Array<ArrayBuffer> {
     makeKernel,
     set(EXPONENT, constantAt(at.exponent)),
     set(CEILING, constantAt(at.ceiling)),
-    newLevel,
-    set(LEVEL, get(Y)),
+    set(LEVEL, f32(0)),
+    // So that the first plan, with u = v = 1, has the mass that is asked for.
+    ...(partial ? [totalled(CARRIED), logarithm(get(CARRIED)), set(LEVEL, subF32(constantAt(at.logMass), get(Y)))] : []),
     loop(round, andI32(lessThan(get(ROUND), get(ROUNDS)), anyBit(atLeastF32(get(CHANGE), constantAt(at.tolerance))))),
     store(i32(0), at.rounds, splat(get(ROUND))),
     store(i32(0), at.change, get(CHANGE)),
@@ -345,10 +373,10 @@ export interface SinkhornKernel {
   readonly run: (rounds: number) => void;
 }
 
-/** Compiles the kernel for problems of a shape. */
-export function sinkhornKernel(rows: number, columns: number): SinkhornKernel {
+/** Compiles the kernel for problems of a shape, whose total is prescribed or not. */
+export function sinkhornKernel(rows: number, columns: number, partial: boolean): SinkhornKernel {
   const layout = kernelLayout(rows, columns);
-  const {memory, run} = new WebAssembly.Instance(new WebAssembly.Module(build(layout))).exports as {
+  const {memory, run} = new WebAssembly.Instance(new WebAssembly.Module(build(layout, partial))).exports as {
     memory: WebAssembly.Memory;
     run: (...parameters: number[]) => void;
   };

@@ -16,9 +16,9 @@ export interface KernelLayout {
   readonly ceiling: number;
   /** The tolerance, in bits. */
   readonly tolerance: number;
-  /** log₂ m, and 1 if the total is prescribed (else 0). */
+  /** m and log₂ m, if the total is prescribed. */
+  readonly mass: number;
   readonly logMass: number;
-  readonly prescribed: number;
   /** Results: rounds as integers; largest change of the last; smallest and largest log₂ K; level in bits. */
   readonly rounds: number;
   readonly change: number;
@@ -26,9 +26,11 @@ export interface KernelLayout {
   readonly high: number;
   readonly level: number;
   /** Results of four lanes to be added: ΣP and the marginal error. */
-  readonly mass: number;
+  readonly moved: number;
   readonly error: number;
-  /** log₂ a and log₂ b; log₂ u and log₂ v; u; v; K·v; Kᵀ·u. */
+  /** a and b; log₂ a and log₂ b; log₂ u and log₂ v; u; v; K·v; Kᵀ·u. */
+  readonly a: number;
+  readonly b: number;
   readonly logA: number;
   readonly logB: number;
   readonly logU: number;
@@ -66,15 +68,17 @@ export function kernelLayout(rows: number, columns: number): KernelLayout {
     exponent: room(4),
     ceiling: room(4),
     tolerance: room(4),
+    mass: room(4),
     logMass: room(4),
-    prescribed: room(4),
     rounds: room(4),
     change: room(4),
     low: room(4),
     high: room(4),
     level: room(4),
-    mass: room(4),
+    moved: room(4),
     error: room(4),
+    a: room(paddedRows),
+    b: room(stride),
     logA: room(paddedRows),
     logB: room(stride),
     logU: room(paddedRows),
