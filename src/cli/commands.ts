@@ -21,6 +21,11 @@ export const commands: readonly Command[] = [
     load: () => import('./pretrain.js'),
   },
   {
+    usage: 'reward <action> [reward]',
+    summary: 'List the rewards, or check one: range, speed, gradient, weights',
+    load: () => import('./reward.js'),
+  },
+  {
     usage: 'doctor',
     summary: 'Say what rlft finds on this machine: versions, cores, memory',
     load: () => import('./doctor.js'),

@@ -6,10 +6,12 @@ import {ConfigError} from '../errors.js';
 import type {Comparison} from '../evaluate/evaluate.js';
 import {renderConfig, resolveConfig} from '../run/config.js';
 import {peerNames} from '../options.js';
+import {resolveReward} from '../rewards/resolveReward.js';
 import {openRunFolder, type RunFolder} from '../run/runFolder.js';
 import type {Estimate, Geometry, TuneEvent} from '../tune/events.js';
 import {runTuning} from '../tune/open.js';
 import {refuseIdle, tuneSchema} from '../tune/schema.js';
+import {cardLines} from './cardLines.js';
 import {printJson, type CommandBody, type Io} from './command.js';
 import {configFlags, configSources, otherFlagNames} from './configFlags.js';
 import {folderOf, runFolderFlags} from './runFolderFlags.js';
@@ -38,8 +40,13 @@ function comparisonLines(comparisons: readonly Comparison[]): string[] {
 
 /** Tells a person what happens, on stderr. */
 function narrator(io: Io, line: ProgressLine, suite: () => string): (event: TuneEvent) => void {
+  let parts: readonly string[] = [];
   return (event) => {
     switch (event.kind) {
+      case 'reward':
+        parts = event.card.parts.map(({name}) => name);
+        for (const text of cardLines(event.card)) line.note(text);
+        break;
       case 'geometry':
         for (const text of geometryLines(event.geometry, event.device)) line.note(text);
         if (event.warning !== undefined) line.note(event.warning);
@@ -57,7 +64,8 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
         break;
       case 'iteration': {
         const {'reward/mean': reward, 'reward/groupStd': spread, 'policy/gradientNorm': norm} = event.metrics;
-        line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values: {reward, spread, norm}});
+        const each = Object.fromEntries(parts.map((name) => [name, event.metrics[`reward/${name}`]]));
+        line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values: {reward, ...each, spread, norm}});
         break;
       }
       case 'compared':
@@ -91,6 +99,7 @@ export const body: CommandBody = {
   examples: [
     ['rlft run ddpo', 'the shipped policy, the default budget'],
     ['rlft run ddpo --minutes 10 --seed 1', 'longer, another seed'],
+    ['rlft run ddpo --reward "0.8*judge + 0.2*brightness"', 'a reward composed of two'],
     ['rlft run ddpo --resume runs/ddpo-1', 'after a Ctrl-C, a crash or a power cut'],
   ],
   async run(argv, io, args) {
@@ -104,7 +113,7 @@ export const body: CommandBody = {
     if (config.algorithm !== algorithm.name)
       throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
     refuseIdle(algorithm, resolved);
-    rewards.get(config.reward);
+    await resolveReward(config.reward, rewards, config.rewards);
     environments.get(config.environment).open(config.preset);
     if (argv['print-config'] === true) {
       io.stdout.write(renderConfig(schema, config, resolved.origins));

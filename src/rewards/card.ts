@@ -32,7 +32,7 @@ export interface RewardCard {
   readonly patterns: Spread | {readonly problem: string};
   /** Whether the same clips got the same scores twice. */
   readonly repeatable: boolean;
-  /** Speed on a batch of 8, after a first one. */
+  /** Speed after a first batch: on the world's clips if they were scored, on patterns if not. */
   readonly clipsPerSecond: number;
   /** Scores of the world's own clips with their captions, and with each other's. */
   readonly clips?: {readonly own: Spread; readonly swapped: Spread};
@@ -81,7 +81,7 @@ async function cardOf(reward: Reward, environment: Environment, captioned: Capti
     patterns: 'problem' in tried ? tried : spreadOf(tried.scores),
     repeatable: JSON.stringify(tried) === JSON.stringify(again),
     clipsPerSecond: PATTERNS / seconds,
-    ...(captioned && !reward.relative && {clips: await clipsOf(reward, captioned)}),
+    ...(captioned && !reward.relative && (await clipsOf(reward, captioned))),
     parts,
   };
 }
@@ -99,13 +99,17 @@ async function attempt(
   }
 }
 
-async function clipsOf(reward: Reward, {videos, texts}: Captioned): Promise<{own: Spread; swapped: Spread}> {
+async function clipsOf(reward: Reward, {videos, texts}: Captioned): Promise<Pick<RewardCard, 'clips' | 'clipsPerSecond'>> {
   const floats: NdArray<'float32'> = {...videos, dtype: 'float32', data: Float32Array.from(videos.data, (x) => x / 127.5 - 1)};
   const prompts = texts.map((text) => ({id: text, text}));
   const others = prompts.map((_, i) => prompts[(i + 1) % prompts.length]);
+  const swapped = await scoreVideos(reward, floats, others);
+  const began = performance.now();
+  const own = await scoreVideos(reward, floats, prompts);
+  const seconds = (performance.now() - began) / 1000;
   return {
-    own: spreadOf(Array.from(await scoreVideos(reward, floats, prompts))),
-    swapped: spreadOf(Array.from(await scoreVideos(reward, floats, others))),
+    clips: {own: spreadOf(Array.from(own)), swapped: spreadOf(Array.from(swapped))},
+    clipsPerSecond: texts.length / seconds,
   };
 }
 

@@ -34,15 +34,8 @@ const evaluation = z
   })
   .prefault({});
 
-const frame = {
-  algorithm: z.string().min(1).describe('Name of the algorithm.'),
-  environment: z.string().min(1).describe('Name of the world to generate in.'),
-  preset: z.string().min(1).describe('Which size of the world and of its policy.'),
-  policy: z
-    .string()
-    .min(1)
-    .default('shipped')
-    .describe('Weights to start from: a safetensors file, or "shipped" for those of the preset.'),
+/** What is optimised, and what that is made of. */
+export const rewardSettings = {
   reward: z
     .string()
     .min(1)
@@ -63,6 +56,18 @@ const frame = {
     .min(1)
     .default('shipped')
     .describe('Transport map of the quality reward: "shipped", or a file of rlft fit transport.'),
+};
+
+const frame = {
+  algorithm: z.string().min(1).describe('Name of the algorithm.'),
+  environment: z.string().min(1).describe('Name of the world to generate in.'),
+  preset: z.string().min(1).describe('Which size of the world and of its policy.'),
+  policy: z
+    .string()
+    .min(1)
+    .default('shipped')
+    .describe('Weights to start from: a safetensors file, or "shipped" for those of the preset.'),
+  ...rewardSettings,
   seed: z
     .int()
     .min(0)

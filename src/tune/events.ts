@@ -1,5 +1,6 @@
 /** What a fine-tuning run says while it goes: for the command line, for a notebook, for a test. */
 import type {Comparison} from '../evaluate/evaluate.js';
+import type {RewardCard} from '../rewards/card.js';
 import type {RunSummary} from '../run/summary.js';
 
 /** The size of the work, known before it begins. */
@@ -28,6 +29,7 @@ export interface Estimate {
 
 /** One thing that happened. */
 export type TuneEvent =
+  | {readonly kind: 'reward'; readonly card: RewardCard}
   | {
       readonly kind: 'geometry';
       readonly geometry: Geometry;

@@ -1,0 +1,66 @@
+/** What a reward may ask of the run it serves, each opened when it is first asked for. */
+import type {Device} from '../engine/device.js';
+import type {Environment, Judge} from '../environment.js';
+import {ConfigError} from '../errors.js';
+import type {RewardContext} from '../reward.js';
+import {openFrozenEncoder, openTransportMap} from '../run/frozenEncoder.js';
+
+/** Threads that judge clips while the device waits. */
+const JUDGE_THREADS = 2;
+
+/** Which encoder and which transport map a reward gets, as a configuration names them. */
+export interface RewardSettings {
+  readonly reward: string;
+  readonly encoder: string;
+  readonly transport: string;
+}
+
+/** A context, and what became of it. */
+export interface OpenContext {
+  readonly context: RewardContext;
+  /** The judge of the world, opened by this call if it was not; undefined if it has none. */
+  judge(): Judge | undefined;
+  /** @throws ConfigError if a setting was turned from its default that the reward, now open, has not asked for. */
+  checkUsed(): void;
+  close(): Promise<void>;
+}
+
+interface OnDemand<T> {
+  /** Makes it at the first call, and gives the same again at every later one. */
+  readonly get: () => Promise<T>;
+  readonly asked: () => boolean;
+}
+
+function onDemand<T>(make: () => Promise<T>): OnDemand<T> {
+  let made: Promise<T> | undefined;
+  return {get: () => (made ??= make()), asked: () => made !== undefined};
+}
+
+/** The context of a reward on a device, which stays the caller's. */
+export function rewardContext(environment: Environment, device: Device, settings: RewardSettings): OpenContext {
+  let judge: Judge | undefined;
+  const openJudge = (): Judge | undefined => (judge ??= environment.openJudge?.(JUDGE_THREADS));
+  const encoder = onDemand(() => openFrozenEncoder(environment, settings.encoder));
+  const transport = onDemand(async () => openTransportMap(await encoder.get(), settings.transport));
+  return {
+    context: {
+      environment,
+      device,
+      encoder: encoder.get,
+      transportMap: transport.get,
+      judge() {
+        const found = openJudge();
+        if (found) return found;
+        throw new ConfigError(`reward "${settings.reward}": the environment ${environment.name} has no judge.`);
+      },
+    },
+    judge: openJudge,
+    checkUsed() {
+      for (const [key, {asked}] of Object.entries({encoder, transport})) {
+        if (settings[key as 'encoder'] === 'shipped' || asked()) continue;
+        throw new ConfigError(`${key}: has no effect in this run: the reward "${settings.reward}" does not look through one.`);
+      }
+    },
+    close: async () => judge?.close(),
+  };
+}
