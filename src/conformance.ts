@@ -6,6 +6,7 @@
  *     it('keeps the contract', () => checkReward(myReward, fluentClips('nano')));
  */
 export {checkAlgorithm} from './conformance/checkAlgorithm.js';
+export {checkEncoder} from './conformance/checkEncoder.js';
 export {checkEnvironment} from './conformance/checkEnvironment.js';
 export {checkReward, type RewardExamples} from './conformance/checkReward.js';
 export {checkRewardServer} from './conformance/checkRewardServer.js';

@@ -20,6 +20,7 @@ import {
   thrownBy,
   type Findings,
 } from './findings.js';
+import {checkEncoder} from './checkEncoder.js';
 import {onDevice} from './onDevice.js';
 import {testNoise} from './testNoise.js';
 
@@ -62,6 +63,15 @@ export async function checkEnvironment(
   if (prompts && params) {
     await onDevice(options.device, (device) =>
       found.part('policy', () => checkPolicy(found, environment, prompts, params, device)),
+    );
+  }
+  for (const encoder of environment.encoders ?? []) {
+    await found.part(`encoder ${encoder.name}`, () =>
+      checkEncoder(
+        encoder,
+        environment.prompts('train', 4).map(({text}) => text),
+        options,
+      ),
     );
   }
   if (prompts && environment.openJudge) {

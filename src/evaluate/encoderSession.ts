@@ -64,7 +64,7 @@ export async function openEncoderSession(device: Device, encoder: VideoTextEncod
       const here = Math.min(BATCH, count - first);
       const index = Array.from({length: BATCH}, (_, i) => first + Math.min(i, here - 1));
       const batch = Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, take(array, index)]));
-      const {outputs} = await run({...batch, params: resident['params'] as Resident});
+      const {outputs} = await run({...batch, params: resident['params']});
       parts.push(rows(outputs['out'] as NdArray<'float32'>, 0, here));
     }
     return concatRows(parts);

@@ -52,7 +52,7 @@ const convolution = (init: Initialiser, [high, wide]: readonly [number, number],
 function inSpace(params: Branch<tf.Tensor>, x: tf.Tensor, stride: number): tf.Tensor {
   const [batch, frames, height, width, channels] = x.shape as [number, number, number, number, number];
   const seen = tf.conv2d(
-    tf.reshape(x, [batch * frames, height, width, channels]) as tf.Tensor4D,
+    tf.reshape<tf.Rank.R4>(x, [batch * frames, height, width, channels]),
     weight(params, 'filter') as tf.Tensor4D,
     stride,
     'same',
@@ -64,7 +64,7 @@ function inSpace(params: Branch<tf.Tensor>, x: tf.Tensor, stride: number): tf.Te
 function inTime(params: Branch<tf.Tensor>, x: tf.Tensor, stride: number): tf.Tensor {
   const [batch, frames, height, width, channels] = x.shape as [number, number, number, number, number];
   const seen = tf.conv2d(
-    tf.reshape(x, [batch, frames, height * width, channels]) as tf.Tensor4D,
+    tf.reshape<tf.Rank.R4>(x, [batch, frames, height * width, channels]),
     weight(params, 'filter') as tf.Tensor4D,
     [stride, 1],
     'same',

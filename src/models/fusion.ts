@@ -44,6 +44,8 @@ export function initialiseFusion(init: Initialiser, {layers, width, videoWidth}:
 }
 
 /**
+ * Whether captions and videos match.
+ *
  * @param videoStates `[B, M, videoWidth]`.
  * @param refine what to put in the place of each layer's weights.
  * @returns logits `[B, 2]`: no match, match.

@@ -111,7 +111,7 @@ export interface VideoStates {
   readonly tokens: tf.Tensor;
 }
 
-/** @param visible as in `visibleTower`; without it, all tokens are there. */
+/** The blocks and the pooling; without `visible` (as in `visibleTower`), all tokens are there. */
 function contextualise(
   config: VideoTowerConfig,
   params: Branch<tf.Tensor>,

@@ -41,7 +41,7 @@ interface Losses {
   readonly masked: tf.Tensor;
 }
 
-const pickRows = (x: tf.Tensor, index: tf.Tensor): tf.Tensor => tf.gather(x, index as tf.Tensor1D);
+const pickRows = (x: tf.Tensor, index: tf.Tensor): tf.Tensor => tf.gather(x, index);
 
 const pickText = (text: EncodedText, index: tf.Tensor): EncodedText => ({
   cls: pickRows(text.cls, index),
@@ -135,7 +135,7 @@ export function encoderStep(
       state: {optimizer: next.state, queue: {...pushed(queue, keys)}},
       metrics: {loss: next.loss, ...losses, gradientNorm: next.gradientNorm},
     };
-    tf.dispose(kept as tf.TensorContainer);
+    tf.dispose(kept);
     return found;
   };
 }

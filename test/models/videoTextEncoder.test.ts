@@ -302,7 +302,8 @@ describe('video tower', () => {
 });
 
 describe('masked video modelling', () => {
-  for (const [name, {maskedVideo, initialise}] of Object.entries(picoEncoders)) {
+  for (const [name, module] of Object.entries(picoEncoders)) {
+    const {maskedVideo} = module;
     const masks = float32([0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0], [2, 1, 6]);
     const decoder = maskedVideo!.initialise(5);
     const lossOf = (change: Partial<Params>, clips = noiseClips(2)): number =>
@@ -316,7 +317,7 @@ describe('masked video modelling', () => {
               x['visible'] as tf.Tensor,
             ),
           }),
-          {params: offZero(initialise(1)), decoder: {...decoder, ...change} as Params, clips, visible: masks},
+          {params: offZero(module.initialise(1)), decoder: {...decoder, ...change} as Params, clips, visible: masks},
         )['loss'] as NdArray
       ).data[0];
 

@@ -120,7 +120,7 @@ describe('pre-training step of an encoder', function () {
           const weights = x['params'] as Branch<tf.Tensor>;
           return {text: module.encoder.encodeText(weights, x['tokens'] as tf.Tensor).cls};
         },
-        {params: other['encoder'], tokens: batch['tokens'] as NdArray},
+        {params: other['encoder'], tokens: batch['tokens']},
       );
       expectNear(next.queue['text'].data, (alone['text'] as NdArray).data, {rtol: 1e-5, atol: 1e-6}, 'queue');
     });

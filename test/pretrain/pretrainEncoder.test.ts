@@ -79,7 +79,7 @@ describe('pre-training of an encoder', function () {
     expect(metadata).to.include({environment: 'greys', preset: 'pico', encoder: 'a', pairs: '24'});
     const shapes = (tree: typeof params): unknown =>
       leaves<NdArray>(tree)
-        .map(([path, leaf]) => `${path} ${leaf.shape}`)
+        .map(([path, leaf]) => `${path} ${leaf.shape.join()}`)
         .sort();
     expect(shapes(params)).to.deep.equal(shapes(module.initialise(0)));
     const diagnostics = JSON.parse(readFileSync(join(run.path, 'encoder-a-0000024.json'), 'utf8')) as EncoderDiagnostics;

@@ -1,6 +1,7 @@
 /** How plug-ins are checked: the lines of docs/adding-*.md, which test/docs/conformance.test.ts runs. */
-import {checkAlgorithm, checkEnvironment, checkReward} from '../../../src/conformance.js';
+import {checkAlgorithm, checkEncoder, checkEnvironment, checkReward} from '../../../src/conformance.js';
 import {fluentClips, gaussianToy} from '../../../src/index.js';
+import {colourEncoder} from './colourEncoder.js';
 import {flatColoursModule} from './flatColours.js';
 import {redness} from './redness.js';
 import {reinforce} from './reinforce.js';
@@ -10,6 +11,9 @@ export function checks(): void {
   it('redness keeps the contract of rewards', () => checkReward(redness, fluentClips('nano')));
 
   it('flatColours keeps the contract of environments', () => checkEnvironment(flatColoursModule));
+
+  it('colour keeps the contract of encoders', () =>
+    checkEncoder(colourEncoder(flatColoursModule.open('tiny')), ['red', 'green', 'white']));
 
   it('reinforce keeps the contract of algorithms', () => checkAlgorithm(reinforce, gaussianToy()));
 }
