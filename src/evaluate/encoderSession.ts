@@ -1,6 +1,6 @@
 /** A video-text encoder on a device, for any number of clips and captions. */
 import * as tf from '@tensorflow/tfjs-core';
-import type {Device, Jitted, Resident} from '../engine/device.js';
+import type {Device, Jitted} from '../engine/device.js';
 import type {VideoTextEncoder} from '../encoder.js';
 import {concatRows, ndarray, rows, take, type NdArray} from '../tensor/ndarray.js';
 import {pack, packing, unpack} from '../tensor/pack.js';
