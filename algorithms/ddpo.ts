@@ -103,7 +103,7 @@ function surrogateOf(
   const {clipRange} = scalars as Record<string, tf.Tensor>;
   const {logProb, mean} = replay({latent, x0: policy.predict(batch), a, b, std, next}, policy.density);
   const logs = {logProb, oldLogProb};
-  const loss = tf.sum(tf.mul(clippedSurrogate(logs, advantage, clipRange), weight)) as tf.Scalar;
+  const loss = tf.sum<tf.Scalar>(tf.mul(clippedSurrogate(logs, advantage, clipRange), weight));
   const outside = tf.cast(tf.greater(tf.abs(tf.sub(importanceRatio(logs), 1)), clipRange), 'float32');
   const metrics: Record<string, tf.Scalar> = {
     approxKl: tf.mul(tf.sum(tf.squaredDifference(logProb, oldLogProb)), 0.5),
@@ -113,13 +113,13 @@ function surrogateOf(
   if (klCoefficient === 0) return {loss, metrics};
   const reference = detach(policy.predictReference(batch));
   const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
-  const klReference = tf.sum(klDivergence(mean, referenceMean, std)) as tf.Scalar;
+  const klReference = tf.sum<tf.Scalar>(klDivergence(mean, referenceMean, std));
   return {loss: tf.add(loss, tf.mul(klReference, klCoefficient)), metrics: {...metrics, klReference}};
 }
 
 function anchorOf(policy: PolicyInGraph, batch: Branch<tf.Tensor>, anchorCoefficient: number): LossSums {
   const drift = meanOfRows(tf.squaredDifference(policy.predict(batch), detach(policy.predictReference(batch))));
-  const anchor = tf.sum(tf.mul(drift, batch['weight'] as tf.Tensor)) as tf.Scalar;
+  const anchor = tf.sum<tf.Scalar>(tf.mul(drift, batch['weight'] as tf.Tensor));
   return {loss: tf.mul(anchor, anchorCoefficient), metrics: {anchor}};
 }
 

@@ -15,8 +15,8 @@ import {folderOf} from './runFolderFlags.js';
 export interface Training<Config extends {readonly seed: number}> {
   readonly schema: z.ZodType<Config>;
   /** @throws ConfigError if the configuration asks for what there is not; called before anything is written. */
-  check(config: Config): void;
-  run(config: Config, folder: RunFolder, resume: boolean, io: Io): Promise<void>;
+  readonly check: (config: Config) => void;
+  readonly run: (config: Config, folder: RunFolder, resume: boolean, io: Io) => Promise<void>;
 }
 
 /** The flag that goes on with a training. */

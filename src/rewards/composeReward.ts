@@ -41,7 +41,7 @@ async function openAll(modules: readonly RewardModule[], context: RewardContext)
 }
 
 const closeAll = async (rewards: readonly Reward[]): Promise<void> => {
-  await Promise.all(rewards.map((reward) => reward.close?.()));
+  await Promise.all(rewards.map(async (reward) => reward.close?.()));
 };
 
 function composed(expression: Expression, parts: readonly Reward[]): Reward {
@@ -70,7 +70,13 @@ function differentiableForm(expression: Expression, parts: readonly Reward[]): D
   if (forms.length < parts.length) return undefined;
   const byName = <T>(of: (form: DifferentiableReward, name: string) => T): Record<string, T> =>
     Object.fromEntries(expression.names.map((name, i) => [name, of(forms[i], name)]));
+  // The gradient takes a group's mean and deviation as constant, and whatever the parts do.
+  const held = new Set([
+    ...forms.flatMap(({heldConstant}) => (heldConstant === undefined ? [] : [heldConstant])),
+    ...(expression.relative ? ['the mean and deviation of each group'] : []),
+  ]);
   return {
+    ...(held.size > 0 && {heldConstant: [...held].join(' and ')}),
     params: byName((form) => form.params),
     encode: (prompts) => ({
       parts: byName((form) => form.encode(prompts)),

@@ -13,7 +13,7 @@ export interface EncodedPairs {
   readonly text: EncodedText;
   readonly video: EncodedVideo;
   /** The fitted map `[B, E]` → `[B, E]`; the identity unless the reward is `transported`. */
-  transport(text: tf.Tensor): tf.Tensor;
+  readonly transport: (text: tf.Tensor) => tf.Tensor;
 }
 
 /** A reward of captions and videos as the encoder sees them. */
@@ -26,7 +26,7 @@ export interface EncoderRewardParts {
   /** Whether captions are carried over by the transport map. Default false. */
   readonly transported?: boolean;
   /** `[B]`, differentiable in the video. */
-  scoreOf(pairs: EncodedPairs): tf.Tensor;
+  readonly scoreOf: (pairs: EncodedPairs) => tf.Tensor;
 }
 
 /** The probability of a match, softmax(logits)[1]: `[B, 2]` → `[B]`. */
