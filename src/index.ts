@@ -148,6 +148,44 @@ export {
   type LogProbabilities,
 } from './numeric/surrogate.js';
 
+// Optimal transport: plans, costs, distances, attention refined by a plan.
+export {sinkhorn, type SinkhornPlans} from './transport/sinkhorn.js';
+export {logSinkhorn} from './transport/logSinkhorn.js';
+export type {SinkhornOptions, StoppingOptions, TransportBatch, TransportPlans} from './transport/batch.js';
+export {penaltyOfMass, type EntropicOptions, type Entropy, type TransportProblem} from './transport/formulation.js';
+export {transportPlan, type TransportPlanOptions} from './transport/transportPlan.js';
+export type {RoundsOptions} from './transport/scalingRounds.js';
+export {exactTransport, type ExactPlan, type ExactProblem} from './transport/exactTransport.js';
+export {assignment, type Assignment} from './transport/assignment.js';
+export {withDummyPoint} from './transport/dummyPoint.js';
+export {
+  cosineCost,
+  minMaxScaled,
+  spatioTemporalCost,
+  squaredEuclideanCost,
+  type SpatioTemporalInputs,
+  type SpatioTemporalOptions,
+} from './transport/costs.js';
+export {
+  cosineMatrix,
+  minMaxScaledMatrix,
+  spatioTemporalMatrix,
+  squaredEuclideanMatrix,
+  type SpatioTemporalArrays,
+} from './transport/costMatrices.js';
+export type {Rows} from './numeric/moments.js';
+export {gridGeometry} from './transport/gridGeometry.js';
+export {fuseAttention, rowNormalised, type LogFloor} from './transport/fuseAttention.js';
+export {refineByTransport, RELEASED_REFINEMENT, transportPrior, type RefineOptions} from './transport/refineAttention.js';
+export {slicedWasserstein, wasserstein1d, type LineMeasure, type SlicedOptions} from './transport/slicedWasserstein.js';
+export {
+  sinkhornDivergence,
+  sinkhornDivergenceLoss,
+  type Divergence,
+  type DivergenceLossOptions,
+  type DivergenceOptions,
+} from './transport/sinkhornDivergence.js';
+
 // Optimizers.
 export {adamCorrections, adamw, type AdamWOptions, type AdamWState, type AdamWStep} from './numeric/optim/adamw.js';
 export {nesterov, newtonSchulz, orthogonalise, type MuonOptions} from './numeric/optim/muon.js';
