@@ -3,8 +3,6 @@
  * depthwise, and a CLS state is gathered from them by attention. It reads whole clips, and clips of which most tubes are hidden,
  * for masked video modelling.
  *
- * Without the convolution, motions and relations stayed at chance for as long as it was tried (docs/encoders.md).
- *
  * @source Arnab et al. 2021, ViViT, arXiv:2103.15691 (tubelets); Zhai et al. 2022, arXiv:2106.04560, appendix A (pooling by
  * attention); Tong et al. 2022, VideoMAE, arXiv:2203.12602 (tube masking, only visible tokens are encoded); Tian et al. 2023, SparK,
  * arXiv:2301.03580 (a convolution over a masked grid takes hidden places for zeros).
@@ -35,8 +33,7 @@ export interface VideoTowerConfig extends Patching {
 }
 
 /**
- * Deviation of fresh positions. The usual 0.02 is a fifteenth of a patch's own state, and places and directions then take most of a
- * short training to be told apart.
+ * Deviation of fresh positions, about that of a fresh patch's own state (0.29); the usual 0.02 is a fifteenth of it.
  */
 const POSITION_DEVIATION = 0.3;
 
