@@ -47,6 +47,8 @@ module.exports = {
       {path: '^src/(?!(engine|tensor|autograd|workers)/|(errors|nearest)\\.ts$)'},
     ),
     forbid('nobody imports the cli', {path: ours, pathNot: '^src/cli/'}, {path: '^src/cli/'}),
+    // What rlft asks of the network it asks by fetch, in src/rewards/httpExchange.ts alone: eslint.config.js sees to that.
+    forbid('no network modules', {path: ours}, {path: '^(node:)?(net|tls|dgram|dns|dns/promises|http|https|http2)$'}),
     forbid('nothing ships a test', {path: ours}, {path: '^(test|bench|examples|tools)/'}),
     only('onnxruntime-(node|common)', '^src/engine/'),
     only('@tensorflow/tfjs-(backend-cpu|backend-wasm|node|node-gpu)', '^src/engine/'),

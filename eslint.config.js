@@ -31,6 +31,7 @@ export default tseslint.config(
     plugins: {jsdoc},
     rules: {
       'no-console': 'error',
+      'no-restricted-globals': ['error', {name: 'fetch', message: 'The network is asked by src/rewards/httpExchange.ts alone.'}],
       'jsdoc/require-jsdoc': [
         'error',
         {
@@ -46,6 +47,10 @@ export default tseslint.config(
         {contexts: ['TSInterfaceDeclaration', 'TSTypeAliasDeclaration', 'FunctionDeclaration', 'ClassDeclaration']},
       ],
     },
+  },
+  {
+    files: ['src/rewards/httpExchange.ts'],
+    rules: {'no-restricted-globals': 'off'},
   },
   {
     // chai's assertions are property reads: `expect(x).to.be.true`.

@@ -92,6 +92,7 @@ describe('parseExpression', () => {
       fc.property(expression, (text) => {
         fc.pre(/[abc]/.test(text) && text.length <= 500);
         // The oracle: the same text as a program; only this test may do that, with texts it has made itself.
+        // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call
         const wanted = new Function('a', 'b', 'c', `return ${text}`)(scores.a, scores.b, scores.c) as number;
         expect(valueOf(parse(text).term)).to.be.closeTo(wanted, 1e-9 * Math.max(1, Math.abs(wanted)));
       }),

@@ -31,6 +31,7 @@ const planted: Readonly<Record<string, [file: string, imports: string]>> = {
   'the engine is stream-free': ['src/engine/e1.ts', 'rxjs'],
   'the engine knows no formulas': ['src/engine/e2.ts', '../numeric/good.js'],
   'nobody imports the cli': ['src/run/c1.ts', '../cli/good.js'],
+  'no network modules': ['src/run/c3.ts', 'node:https'],
   'nothing ships a test': ['src/run/c2.ts', '../../test/good.js'],
   'only src/engine/ imports onnxruntime-(node|common)': ['src/run/o1.ts', 'onnxruntime-node'],
   'only src/engine/ imports @tensorflow/tfjs-(backend-cpu|backend-wasm|node|node-gpu)': [

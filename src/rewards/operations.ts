@@ -12,9 +12,9 @@ export interface Operation {
   /** Arguments it takes, at least and at most. */
   readonly arity: readonly [least: number, most: number];
   /** On the scores of one video. */
-  number(...values: readonly number[]): number;
+  readonly number: (...values: number[]) => number;
   /** On the scores of a batch. */
-  tensor(...values: readonly Operand[]): tf.Tensor;
+  readonly tensor: (...values: Operand[]) => tf.Tensor;
 }
 
 const unary = (number: (x: number) => number, tensor: (x: Operand) => tf.Tensor): Operation => ({arity: [1, 1], number, tensor});

@@ -118,8 +118,8 @@ describe('composeReward', () => {
     let asked = 0;
     const judging = (name: string): RewardModule => ({
       ...noted(name, []),
-      open: async ({judge}) => {
-        const found = judge();
+      open: async (given) => {
+        const found = given.judge();
         return {name, unit: '1', score: async (v, p) => Float32Array.from(await found.judge(v, p), () => 1)};
       },
     });
@@ -151,6 +151,22 @@ describe('the differentiable form of a composed reward', function () {
     const open = (text: string) => composeReward(text, [brightness, noted('a', [])]).open({environment, device} as never);
     expect((await open('brightness*2')).differentiable).to.be.an('object');
     expect((await open('brightness + a')).differentiable).to.equal(undefined);
+  });
+
+  it('says what its gradient holds constant: what its parts do, and the statistics of groups', async () => {
+    const held: RewardModule = {
+      ...brightness,
+      name: 'held',
+      open: async (c) => {
+        const {differentiable, ...rest} = await brightness.open(c);
+        return {...rest, name: 'held', differentiable: {...differentiable!, heldConstant: 'the plan'}};
+      },
+    };
+    const heldBy = async (text: string): Promise<string | undefined> =>
+      (await composeReward(text, [brightness, held]).open({environment, device} as never)).differentiable!.heldConstant;
+    expect(await heldBy('brightness*2')).to.equal(undefined);
+    expect(await heldBy('brightness + held')).to.equal('the plan');
+    expect(await heldBy('groupNormalise(brightness) + held')).to.equal('the plan and the mean and deviation of each group');
   });
 
   it('normalises groups by the prompts that encode is given, and refuses a batch without groups', async () => {

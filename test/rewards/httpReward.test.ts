@@ -30,7 +30,7 @@ describe('httpReward', function () {
   const servers: TestServer[] = [];
   const rewards: Reward[] = [];
   afterEach(async () => {
-    await Promise.all(rewards.splice(0).map((reward) => reward.close?.()));
+    await Promise.all(rewards.splice(0).map(async (reward) => reward.close?.()));
     await Promise.all(servers.splice(0).map((server) => server.close()));
   });
   const serve = async (answer?: Answer): Promise<TestServer> => {
