@@ -15,8 +15,8 @@ import {folderOf} from './runFolderFlags.js';
 export interface Training<Config extends {readonly seed: number}> {
   readonly schema: z.ZodType<Config>;
   /** @throws ConfigError if the configuration asks for what there is not; called before anything is written. */
-  readonly check: (config: Config) => void;
-  readonly run: (config: Config, folder: RunFolder, resume: boolean, io: Io) => Promise<void>;
+  check(config: Config): void;
+  run(config: Config, folder: RunFolder, resume: boolean, io: Io): Promise<void>;
 }
 
 /** The flag that goes on with a training. */
@@ -34,31 +34,32 @@ export const resumeFlag: Readonly<Record<string, Options>> = {
 export async function runTraining<Config extends {readonly seed: number}>(
   command: string,
   name: string,
-  {schema, check, run}: Training<Config>,
+  training: Training<Config>,
   argv: Arguments,
   io: Io,
   args: readonly string[],
 ): Promise<void> {
   const resumed = argv['resume'] as string | undefined;
   const output = argv['output-dir'] as string | undefined;
-  const given = await configSources(argv, schema);
+  const given = await configSources(argv, training.schema);
   if (
     resumed !== undefined &&
     (output !== undefined || argv['force'] === true || Object.keys(given.flags ?? {}).length > 0 || given.file)
   ) {
     throw new ConfigError('--resume goes on in its own folder with its own settings; leave all other flags out.');
   }
-  const sources = resumed === undefined ? given : await configSources({config: (await openRunFolder(resumed)).config}, schema);
-  const {value: config, origins} = resolveConfig(schema, sources, peerNames);
+  const sources =
+    resumed === undefined ? given : await configSources({config: (await openRunFolder(resumed)).config}, training.schema);
+  const {value: config, origins} = resolveConfig(training.schema, sources, peerNames);
   if (argv['print-config'] === true) {
-    io.stdout.write(renderConfig(schema, config, origins));
+    io.stdout.write(renderConfig(training.schema, config, origins));
     return;
   }
-  check(config);
+  training.check(config);
   const {folder, resume} = await folderOf(argv, name);
   if (!resume) {
-    await writeFile(folder.config, renderConfig(schema, config));
+    await writeFile(folder.config, renderConfig(training.schema, config));
     await writeRunInfo(folder.info, await runInfo([command, ...args], config.seed, []));
   }
-  await run(config, folder, resume, io);
+  await training.run(config, folder, resume, io);
 }
