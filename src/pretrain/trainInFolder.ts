@@ -1,5 +1,5 @@
 /** The loop of every training from nothing: update, note the metrics, measure and save at intervals, and end in a state that goes on. */
-import {loadForResume, removeDrafts, saveCheckpoint} from '../run/checkpoint.js';
+import {loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
 import {openMetrics, type Metrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
 import type {Params} from '../tensor/tree.js';
@@ -51,12 +51,14 @@ export async function trainInFolder<Progress extends {readonly updates: number},
   const metrics = await openMetrics(folder.metrics, updates);
   if (restored) await removeDrafts(folder.checkpoints);
   training.started(trainer.totalUpdates, updates);
+  // Which multiple of `every` was measured last: it stands in the checkpoint, since a trainer cannot tell what it has seen.
+  let measuredAt = measuredIn(restored?.meta);
   const save = async (): Promise<void> => {
     await metrics.sync();
-    await saveCheckpoint(folder.checkpoints, updates, {state: await trainer.state(), meta: null}, 2);
+    const meta = {measuredAt: measuredAt ?? 0};
+    await saveCheckpoint(folder.checkpoints, updates, {state: await trainer.state(), meta}, 2);
   };
   try {
-    let measuredAt: number | undefined;
     while (updates < trainer.totalUpdates && !signal.aborted) {
       const progress = await trainer.update();
       updates = progress.updates;
@@ -76,4 +78,11 @@ export async function trainInFolder<Progress extends {readonly updates: number},
     await metrics.close();
     await trainer.close();
   }
+}
+
+/** What a checkpoint says was measured: 0 for a new run, undefined for a checkpoint that does not say. */
+function measuredIn(meta: Json | undefined): number | undefined {
+  if (meta === undefined) return 0;
+  const at = (meta as {readonly measuredAt?: Json} | null)?.measuredAt;
+  return typeof at === 'number' ? at : undefined;
 }
