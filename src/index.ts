@@ -18,7 +18,7 @@ export type {
   TokenGeometry,
   VideoTextEncoder,
 } from './encoder.js';
-export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
+export type {DifferentiableReward, PartScores, Reward, RewardContext, RewardModule, Verification} from './reward.js';
 export type {
   Algorithm,
   ConfiguredAlgorithm,
@@ -57,6 +57,16 @@ export {
   similarity,
 } from './builtins.js';
 export type {Registry} from './registry.js';
+
+// Rewards from elsewhere: composed by an expression, loaded from a file, asked of a server; and what is known of one.
+export {composeReward} from './rewards/composeReward.js';
+export {resolveReward, type RewardSources} from './rewards/resolveReward.js';
+export {loadReward} from './rewards/loadReward.js';
+export {httpReward, type HttpRewardOptions} from './rewards/httpReward.js';
+export type {Patience} from './rewards/httpExchange.js';
+export {rewardCard, type RewardCard, type Spread} from './rewards/card.js';
+export {fixedClips} from './rewards/fixedClips.js';
+export {expectedScores, openRewardWeights, verifiedReward, type RewardWeights} from './rewards/verifiedReward.js';
 
 // Runs in folders: what the commands do.
 export {runTuning, type TuneRequest} from './tune/open.js';

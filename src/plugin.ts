@@ -16,7 +16,8 @@ export type {
   TokenGeometry,
   VideoTextEncoder,
 } from './encoder.js';
-export type {DifferentiableReward, Reward, RewardContext, RewardModule} from './reward.js';
+export type {DifferentiableReward, PartScores, Reward, RewardContext, RewardModule, Verification} from './reward.js';
+export {expectedScores, openRewardWeights, verifiedReward, type RewardWeights} from './rewards/verifiedReward.js';
 export {textPolicy, type TextPolicyConfig} from './models/textPolicy.js';
 export {
   videoTextEncoder,

@@ -21,6 +21,12 @@ export const commands: readonly Command[] = [
     load: () => import('./pretrain.js'),
   },
   {
+    usage: 'fit [what]',
+    summary: 'Fit what a reward is made of to frozen encoders: the transport map of the quality reward',
+    savesOnInterrupt: true,
+    load: () => import('./fit.js'),
+  },
+  {
     usage: 'reward <action> [reward]',
     summary: 'List the rewards, or check one: range, speed, gradient, weights',
     load: () => import('./reward.js'),

@@ -5,6 +5,7 @@ import {ConfigError, CorruptFileError} from '../errors.js';
 import type {NdArray} from '../tensor/ndarray.js';
 import {leaves} from '../tensor/tree.js';
 import {transportMap, type TransportMap} from '../transport/maps/transportMap.js';
+import {hashParams} from './hashParams.js';
 import {readWeights} from './weights.js';
 
 /**
@@ -48,9 +49,10 @@ export async function openFrozenEncoder(environment: Environment, source: string
  * Opens the transport map that belongs to an encoder.
  *
  * @param source `shipped`, or a safetensors file of `rlft fit transport`.
- * @throws ConfigError if none ships; CorruptFileError if the file holds no map of the encoder's width.
+ * @throws ConfigError if none ships, or if it was fitted to other weights of the encoder; CorruptFileError if the file holds no
+ * map of the encoder's width.
  */
-export async function openTransportMap({module}: FrozenEncoder, source: string): Promise<TransportMap> {
+export async function openTransportMap({module, params: weights}: FrozenEncoder, source: string): Promise<TransportMap> {
   const file = source === 'shipped' ? module.map : source;
   if (file === undefined) {
     throw new ConfigError(
@@ -58,5 +60,11 @@ export async function openTransportMap({module}: FrozenEncoder, source: string):
     );
   }
   const {params, metadata} = await readWeights(file);
+  const fittedTo = metadata['encoderHash'];
+  if (fittedTo !== undefined && fittedTo !== hashParams(weights)) {
+    throw new ConfigError(
+      `transport: ${String(source)} was fitted to other weights than those of this encoder "${module.name}"; give both files of one pair, or fit anew.`,
+    );
+  }
   return transportMap(metadata['map'] ?? 'none', params, module.encoder.embeddingWidth, String(source));
 }

@@ -64,7 +64,7 @@ describe('transport: refined attention', () => {
     const all = values(refineByTransport(geometry)(layerOf(toTensors(inputs))));
     const size = all.length / B;
     for (let b = 0; b < B; b++) {
-      const one = layerOf(toTensors(mapTree(inputs, (x) => rowsOf(x as NdArray<'float32'>, b)) as Params));
+      const one = layerOf(toTensors(mapTree(inputs, (x) => rowsOf(x, b))));
       expectClose(refineByTransport(geometry)(one), all.slice(b * size, (b + 1) * size), 1e-7);
     }
   });
@@ -93,15 +93,12 @@ describe('transport: refined attention', () => {
 
   it('lets gradients reach the attention alone, unless they are to go through the plan', () => {
     const {logits, queries, keys, lexical: mask} = toTensors(inputs);
-    const weight = toTensors({logits: draw('weight', B, HEADS, N, M)} as unknown as Params).logits;
+    const weight = toTensors({logits: draw('weight', B, HEADS, N, M)}).logits;
     const loss =
       (options: RefineOptions) =>
       (q: tf.Tensor, k: tf.Tensor, l: tf.Tensor): tf.Scalar =>
         tf.sum(tf.mul(refineByTransport(geometry, options)(layerOf({logits: l, queries: q, keys: k, lexical: mask})), weight));
-    const gradients = (options: RefineOptions): number[][] =>
-      tf
-        .grads(loss(options) as unknown as (...x: tf.Tensor[]) => tf.Scalar)([queries, keys, logits])
-        .map(values);
+    const gradients = (options: RefineOptions): number[][] => tf.grads(loss(options))([queries, keys, logits]).map(values);
     const [dQueries, dKeys, dLogits] = gradients({});
     expect(Math.max(...dQueries.map(Math.abs), ...dKeys.map(Math.abs))).to.equal(0);
     expect(Math.max(...dLogits.map(Math.abs))).to.be.greaterThan(0.01);
@@ -115,7 +112,7 @@ describe('transport: refined attention', () => {
         expectClose(implicit[i], wanted, 2e-4, 1e-3, `${solver} ${i}`);
       });
       // Along one direction, by differences.
-      const direction = values(toTensors({logits: draw('direction', B, N, D)} as unknown as Params).logits);
+      const direction = values(toTensors({logits: draw('direction', B, N, D)}).logits);
       const along = (by: number): number => {
         const moved = tf.tensor(
           values(queries).map((v, at) => v + by * direction[at]),

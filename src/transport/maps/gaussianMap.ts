@@ -5,8 +5,9 @@ import {symmetricEigen, symmetricFunction} from '../../numeric/symmetricEigen.js
 import {product} from '../../numeric/squareMatrix.js';
 import {affineParams} from './affine.js';
 
-/** Variances below this share of the largest are taken for nothing: there is no text to say where it goes. */
+/** Variances below this share of the largest, or of the mean's square (rounding of float32), are taken for nothing. */
 const NEGLIGIBLE = 1e-10;
+const ROUNDING = 1e-12;
 
 /**
  * T(y) = μ_x + A·(y − μ_y),   A = Σ_y^-½·(Σ_y^½·Σ_x·Σ_y^½)^½·Σ_y^-½
@@ -23,7 +24,7 @@ export function fitGaussianMap(text: Rows, video: Rows): Params {
   const [y, x] = [moments(text), moments(video)];
   const width = y.mean.length;
   const ofText = symmetricEigen(y.covariance, width);
-  const floor = NEGLIGIBLE * ofText.values[width - 1];
+  const floor = NEGLIGIBLE * ofText.values[width - 1] + ROUNDING * y.mean.reduce((sum, m) => sum + m * m, 0);
   const root = symmetricFunction(ofText, (v) => Math.sqrt(Math.max(0, v)));
   const inverseRoot = symmetricFunction(ofText, (v) => (v > floor ? 1 / Math.sqrt(v) : 0));
   const middle = symmetricFunction(symmetricEigen(product(product(root, x.covariance, width), root, width), width), (v) =>

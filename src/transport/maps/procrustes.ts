@@ -8,6 +8,8 @@ import {affineParams} from './affine.js';
 
 /** How much of the identity is mixed into the covariance: directions about which the pairs say nothing are not turned. */
 const TOWARDS_IDENTITY = 1e-6;
+/** Share of the mean's square that a variance must exceed. */
+const ROUNDING = 1e-12;
 /** Newton-Schulz iterations at most: directions that pairs say little about grow by a half in each. */
 const POLISHING = 100;
 
@@ -60,7 +62,9 @@ export function fitProcrustes(text: Rows, video: Rows): Params {
   const rotation = nearestRotation(cross, width);
   const along = rotation.reduce((sum, r, at) => sum + r * cross[at], 0);
   const spread = (count - 1) * trace(y.covariance, width);
-  const scale = spread > 0 ? Math.max(0, along / spread) : 0;
+  // Texts that are all the same but for rounding of float32 say nothing about a scale.
+  const noise = (count - 1) * ROUNDING * y.mean.reduce((sum, m) => sum + m * m, 0);
+  const scale = spread > noise ? Math.max(0, along / spread) : 0;
   return affineParams(
     rotation.map((r) => r * scale),
     y.mean,

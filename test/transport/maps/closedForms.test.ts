@@ -78,6 +78,24 @@ describe('fitGaussianMap', () => {
     expectNear(moments(mapped).mean, moments(video).mean, {atol: 1e-5, rtol: 0}, 'mean');
   });
 
+  it('sends texts that are all the same but for rounding to the mean, and amplifies nothing', () => {
+    const constant = float32(
+      Array.from({length: 60}, (_, at) => [0.4, -0.7, 0.1][at % 3] * (1 + (at % 2) * 6e-8)),
+      [20, 3],
+    );
+    const video = normalCloud(20, 3, 8);
+    for (const params of [fitGaussianMap(constant, video), fitProcrustes(constant, video)]) {
+      const {mean} = moments(video);
+      const mapped = apply(affine, params, constant);
+      expectNear(
+        mapped.data,
+        Array.from({length: 60}, (_, at) => mean[at % 3]),
+        {atol: 1e-5, rtol: 0},
+        'T(y)',
+      );
+    }
+  });
+
   it('refuses sets of different width', () => {
     expect(() => fitGaussianMap(normalCloud(9, 2, 1), normalCloud(9, 3, 1))).to.throw(ShapeError, /one width; got 2 and 3/);
   });
