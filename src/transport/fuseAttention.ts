@@ -29,5 +29,5 @@ export function fuseAttention(
   const fused = tf.div(product, tf.sum(product, -1, true));
   if (rows === undefined) return fused;
   const chosen = tf.expandDims(rows, -1);
-  return tf.add(tf.mul(fused, chosen), tf.mul(weights, chosen));
+  return tf.add(tf.mul(fused, chosen), tf.mul(weights, tf.sub(1, chosen)));
 }
