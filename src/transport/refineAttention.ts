@@ -59,6 +59,7 @@ export function transportPrior(attention: CrossAttention, geometry: TokenGeometr
   const {solver = 'unbalanced', mass = 0.9, epsilon = 0.05, tolerance, throughPlan = false} = options;
   const {iterations = ROUNDS[solver]} = options;
   const {weights, queries, keys, text} = attention;
+  // The plan is detached in any case; this spares the graph a backward of zeros.
   const kept = (x: tf.Tensor): tf.Tensor => (throughPlan === false ? detach(x) : x);
   const cost = spatioTemporalCost(
     {text: kept(queries), video: kept(keys), weights: kept(weights), geometry, rows: text.lexical},
