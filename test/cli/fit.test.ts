@@ -21,9 +21,13 @@ describe('rlft fit', function () {
     expect(stderr).to.match(/2 steps, 0 done; folder: .*run\nno map: mutual kNN \d\.\d+, structure 1\.0000, Fréchet .*\n/);
     expect(stderr).to.match(/step 1: mutual kNN .*\nstep 2: mutual kNN .*\nmap\.safetensors is that of step [12]\ndone\n$/);
     expect([code, stdout]).to.deep.equal([0, '']);
-    expect((await readWeights(join(output, 'map.safetensors'))).metadata).to.include({map: 'neural', encoder: 'a', preset: 'nano'});
+    expect((await readWeights(join(output, 'map.safetensors'))).metadata).to.include({
+      map: 'neural',
+      encoder: 'a',
+      preset: 'nano',
+    });
     const info = JSON.parse(readFileSync(join(output, 'run.json'), 'utf8')) as {command: string[]};
-    expect(info.command.slice(0, 2)).to.deep.equal(['fit', 'fit']);
+    expect(info.command.slice(0, 2)).to.deep.equal(['fit', 'transport']);
 
     const features = ['--features', join(output, 'features.safetensors')];
     const other = join(folder(), 'other');
@@ -39,7 +43,10 @@ describe('rlft fit', function () {
     [['fit'], /^rlft: fit: wanted what to fit, transport; got nothing\.\n$/],
     [['fit', 'transprt'], /unknown fit "transprt"; did you mean "transport"\?/],
     [['fit', 'transport', '--map', 'monge'], /--map: wanted one of identity, l2, .*; got "monge"/],
-    [['fit', 'transport', '--map', 'bures', '--hidden', '8'], /hidden: has no effect in this run: a map of kind bures does not use it/],
+    [
+      ['fit', 'transport', '--map', 'bures', '--hidden', '8'],
+      /hidden: has no effect in this run: a map of kind bures does not use it/,
+    ],
     [['fit', 'transport', '--map', 'l2', '--cost-weight', '2'], /costWeight: has no effect in this run: a map of kind l2/],
     [['fit', 'transport', '--epsilon', '0.2'], /epsilon: has no effect in this run: a map of kind neural/],
     [['fit', 'transport', '--environment', 'gaussianToy', '--preset', 'default'], /gaussianToy/],
