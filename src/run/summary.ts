@@ -24,7 +24,7 @@ export interface RunSummary {
   readonly peakMemoryBytes: number;
   /** Iterations that were complete. */
   readonly iterations: number;
-  /** The optimised reward on held-out prompts; null if the run did not get that far. */
+  /** The optimised reward on held-out prompts, or its first part if it is relative; null if the run did not get that far. */
   readonly evaluation: Evaluation | null;
   /** Everything else that was measured on the same videos. */
   readonly otherEvaluations: readonly Evaluation[];
