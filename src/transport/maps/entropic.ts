@@ -2,7 +2,7 @@
  * The entropic map: a point goes to the mean of the videos that an entropic plan would give it. It is the plan's barycentric
  * projection, carried on to points that were not there when the plan was made.
  *
- * @source Pooladian & Niles-Weed 2021, "Entropic estimation of optimal transport maps", arXiv:2109.12004.
+ * @source Pooladian et al. 2021, "Entropic estimation of optimal transport maps", arXiv:2109.12004.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {ShapeError} from '../../errors.js';

@@ -6,7 +6,7 @@
  * One outer step is K updates of T on c − f and one of f, all in one graph. No pairs are used: only which texts there are, and
  * which videos.
  *
- * @source Korotin, Selikhanovych & Burnaev 2023, "Neural optimal transport", arXiv:2201.12220, algorithm 1; PISCES,
+ * @source Korotin et al. 2023, "Neural optimal transport", arXiv:2201.12220, algorithm 1; PISCES,
  * arXiv:2602.01624, §3.2.
  */
 import * as tf from '@tensorflow/tfjs-core';
