@@ -14,8 +14,8 @@ export const rowNormalised = (plan: tf.Tensor): tf.Tensor =>
  *
  * @param weights A `[…, N, M]`, rows summing to 1. With `max` no gradient flows where A < e.
  * @param prior P `[…, N, M]`, rows summing to 1.
- * @param rows `[…, N]`: 1 for rows to fuse; where it is 0 the weights stay as they are. Default all.
- * @param floor default `add`. @param e default 1e-6.
+ * @param rows `[…, N]`: 1 for rows to fuse; where it is 0 the weights stay as they are. Default all. `floor` is
+ * `add` by default, and `e` is 1e-6.
  * @source PISCES, arXiv:2602.01624, §3.3; released `fuse_attention_with_partial_ot` (`max`).
  */
 export function fuseAttention(
