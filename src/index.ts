@@ -196,6 +196,40 @@ export {
   type DivergenceOptions,
 } from './transport/sinkhornDivergence.js';
 
+// Maps of captions to where videos lie, and what measures them.
+export {mapKind, mapNames, transportMap, type MapKind, type MapName, type TransportMap} from './transport/maps/transportMap.js';
+export {mappedSimilarity} from './transport/maps/mappedSimilarity.js';
+export {fitGaussianMap} from './transport/maps/gaussianMap.js';
+export {fitProcrustes} from './transport/maps/procrustes.js';
+export {entropicMap, fitEntropicMap, type EntropicFit, type EntropicMapOptions} from './transport/maps/entropic.js';
+export {neuralStep, type NeuralLayout, type NeuralStepOptions} from './transport/maps/neuralStep.js';
+export {mutualKnn} from './transport/metrics/mutualKnn.js';
+export {structurePreservation, type DistanceSet} from './transport/metrics/structurePreservation.js';
+export {frechetDistance, gaussianDistance} from './transport/metrics/frechetDistance.js';
+export {
+  attributeRetrieval,
+  attributeShift,
+  retrievalAtOne,
+  type AttributeRetrieval,
+  type Attributes,
+  type AttributeShift,
+} from './transport/metrics/retrieval.js';
+export {
+  fitStreams,
+  fitTransport,
+  type FitEvent,
+  type FitMeasurements,
+  type FitTransportRequest,
+  type MeasuredStep,
+} from './fit/fitTransport.js';
+export {applyMap, measureMap, type MapMeasurement} from './fit/measureMap.js';
+export {openMapTrainer, type EmbeddedPairs, type MapPlan, type MapProgress, type MapTrainer} from './fit/trainMap.js';
+export {hashParams} from './run/hashParams.js';
+
+// Statistics: moments and rank correlations.
+export {moments, type Moments} from './numeric/moments.js';
+export {kendall, pearson, ranks, spearman} from './numeric/rankCorrelation.js';
+
 // Optimizers.
 export {adamCorrections, adamw, type AdamWOptions, type AdamWState, type AdamWStep} from './numeric/optim/adamw.js';
 export {nesterov, newtonSchulz, orthogonalise, type MuonOptions} from './numeric/optim/muon.js';

@@ -28,6 +28,7 @@ export {
 export {unitLength} from './models/norms.js';
 export {encoderReward, matchProbability, type EncodedPairs, type EncoderRewardParts} from './rewards/encoderReward.js';
 export {refineByTransport, RELEASED_REFINEMENT, type RefineOptions} from './transport/refineAttention.js';
+export {mappedSimilarity} from './transport/maps/mappedSimilarity.js';
 export type {TransportMap} from './transport/maps/transportMap.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';
 export type {

@@ -65,6 +65,7 @@ export interface MapTrainer {
   params(): Promise<Params>;
   /** Everything a checkpoint needs; restore it by passing it to `openMapTrainer` with the number of steps done. */
   state(): Promise<Params>;
+  /** Gives the device's memory back. */
   close(): Promise<void>;
 }
 

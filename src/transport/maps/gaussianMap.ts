@@ -16,7 +16,7 @@ const ROUNDING = 1e-12;
  * they do not vary, the inverse is taken to be 0.
  *
  * @param text `[n, E]`. @param video `[m, E]`. No pairs are used.
- * @returns parameters of {@link affine}.
+ * @returns parameters of `affine`: `matrix [E, E]` and `shift [E]`.
  * @source Olkin & Pukelsheim 1982; Peyré & Cuturi 2019, Computational optimal transport, arXiv:1803.00567, remark 2.31.
  * @throws ShapeError if the widths differ, or a set has fewer than two vectors.
  */

@@ -27,6 +27,7 @@ export interface MapKind {
   readonly summary: string;
   /** Whether it is fitted on pairs, which transport does without. */
   readonly usesPairs: boolean;
+  /** T, as `TransportMap` has it. */
   readonly apply: TransportMap['apply'];
   /** Shapes of the parameters of a map of width E, in terms of what was found; undefined: any. */
   readonly shapes: (found: ReadonlyMap<string, readonly number[]>, width: number) => Readonly<Record<string, readonly number[]>>;
