@@ -26,8 +26,6 @@ export interface CaptionTowerConfig {
   readonly pooling: TextPooling;
 }
 
-/** Deviation of fresh positions; words have 1. */
-const POSITION_DEVIATION = 0.3;
 /** Added to the logits of a key that is padding: its weight is 0 exactly. */
 const PADDING = -1e4;
 
@@ -39,7 +37,7 @@ export function initialiseCaptionTower(init: Initialiser, config: CaptionTowerCo
   const {words, width, depth} = config;
   return {
     embedding: init.normal([words + 1, width], 1),
-    position: init.normal([captionLength(config), width], POSITION_DEVIATION),
+    position: init.normal([captionLength(config), width], 0.02),
     blocks: Object.fromEntries(Array.from({length: depth}, (_, i) => [i, initialiseBlock(init, width)])),
   };
 }
@@ -90,7 +88,6 @@ export function captionTower(
 ): tf.Tensor {
   const bias = paddingBias(valid);
   let x = tf.add(tf.gather(weight(params, 'embedding'), tokens as tf.Tensor2D), weight(params, 'position'));
-  for (let i = 0; i < config.depth; i++)
-    x = transformerBlock(branch(branch(params, 'blocks'), String(i)), x, config.heads, {keyBias: bias});
+  for (let i = 0; i < config.depth; i++) x = transformerBlock(branch(branch(params, 'blocks'), String(i)), x, config.heads, bias);
   return layerNorm(x);
 }

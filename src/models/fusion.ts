@@ -62,7 +62,7 @@ export function fuse(
   for (let layer = 0; layer < config.layers; layer++) {
     const block = branch(branch(params, 'blocks'), String(layer));
     x = tf.add(x, crossAttention(config, branch(block, 'cross'), x, text, videoStates, layer, refine));
-    x = transformerBlock(block, x, config.heads, {keyBias: bias});
+    x = transformerBlock(block, x, config.heads, bias);
   }
   return linear(branch(params, 'head'), pooledText(config.pooling, layerNorm(x), text.valid));
 }

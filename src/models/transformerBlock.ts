@@ -41,21 +41,14 @@ export function joinHeads(x: tf.Tensor): tf.Tensor {
 }
 
 /**
- * x + attention(norm x), then x + mix(x), then x + network(norm x).
+ * x + attention(norm x), then x + network(norm x).
  *
  * @param x `[B, N, D]`.
  * @param keyBias `[B, N]`: added to the logits of a key, such as -1e4 for padding.
- * @param mix what else tokens tell each other, such as a convolution over their grid; default: nothing.
  */
-export function transformerBlock(
-  params: Branch<tf.Tensor>,
-  x: tf.Tensor,
-  heads: number,
-  {keyBias, mix}: {readonly keyBias?: tf.Tensor; readonly mix?: (x: tf.Tensor) => tf.Tensor} = {},
-): tf.Tensor {
-  let y = tf.add(x, selfAttention(branch(params, 'attention'), layerNorm(x), heads, keyBias));
-  if (mix) y = tf.add(y, mix(y));
-  return tf.add(y, feedForward(branch(params, 'feedForward'), layerNorm(y)));
+export function transformerBlock(params: Branch<tf.Tensor>, x: tf.Tensor, heads: number, keyBias?: tf.Tensor): tf.Tensor {
+  const attended = tf.add(x, selfAttention(branch(params, 'attention'), layerNorm(x), heads, keyBias));
+  return tf.add(attended, feedForward(branch(params, 'feedForward'), layerNorm(attended)));
 }
 
 /** The squared-ReLU network. */

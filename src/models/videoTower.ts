@@ -1,18 +1,15 @@
 /**
- * A video tower of patches and attention: tubelets are tokens with learned positions, each block also convolves their grid
- * depthwise, and a CLS state is gathered from them by attention. It reads whole clips, and clips of which most tubes are hidden,
- * for masked video modelling.
+ * A video tower of patches and attention: tubelets are tokens with learned positions, and a CLS state is gathered from them by
+ * attention. It reads whole clips, and clips of which most tubes are hidden, for masked video modelling.
  *
  * @source Arnab et al. 2021, ViViT, arXiv:2103.15691 (tubelets); Zhai et al. 2022, arXiv:2106.04560, appendix A (pooling by
- * attention); Tong et al. 2022, VideoMAE, arXiv:2203.12602 (tube masking, only visible tokens are encoded); Tian et al. 2023, SparK,
- * arXiv:2301.03580 (a convolution over a masked grid takes hidden places for zeros).
+ * attention); Tong et al. 2022, VideoMAE, arXiv:2203.12602 (tube masking, only visible tokens are encoded).
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {layerNorm} from '../autograd/fused.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {gridOf, patchify, patchSize, type Patching} from './denoiser.js';
 import type {Initialiser} from './initialise.js';
-import {gridConvolution} from './gridConvolution.js';
 import {attention, branch, linear, weight} from './layers.js';
 import {
   feedForward,
@@ -32,11 +29,6 @@ export interface VideoTowerConfig extends Patching {
   readonly heads: number;
 }
 
-/**
- * Deviation of fresh positions, about that of a fresh patch's own state (0.29); the usual 0.02 is a fifteenth of it.
- */
-const POSITION_DEVIATION = 0.3;
-
 /** Tubes of a clip: patch positions of one frame of tokens. */
 export const tubesOf = (config: Patching): number => {
   const [, rows, columns] = gridOf(config, config.latentShape[0]);
@@ -49,30 +41,15 @@ export function initialiseVideoTower(init: Initialiser, config: VideoTowerConfig
   return {
     patch: init.linear(patchSize(config), d),
     position: initialisePositions(init, config, d),
-    blocks: Object.fromEntries(
-      Array.from({length: config.depth}, (_, i) => [
-        i,
-        {...initialiseBlock(init, d), convolution: initialiseConvolution(init, d)},
-      ]),
-    ),
+    blocks: Object.fromEntries(Array.from({length: config.depth}, (_, i) => [i, initialiseBlock(init, d)])),
     pool: initialisePool(init, d),
   };
 }
 
-/** A convolution of the grid that adds nothing yet. */
-const initialiseConvolution = (init: Initialiser, d: number): Params => ({
-  space: init.zeros([d, 9]),
-  bias: init.zeros([d]),
-  time: init.rows(d, [0, 1, 0]),
-});
-
 /** Learned positions of the token grid, as a sum of one in space and one in time. */
 export function initialisePositions(init: Initialiser, config: Patching, width: number): Params {
   const [frames, rows, columns] = gridOf(config, config.latentShape[0]);
-  return {
-    space: init.normal([rows * columns, width], POSITION_DEVIATION),
-    time: init.normal([frames, width], POSITION_DEVIATION),
-  };
+  return {space: init.normal([rows * columns, width], 0.02), time: init.normal([frames, width], 0.02)};
 }
 
 /** `[T·Y·X, D]`. */
@@ -108,21 +85,9 @@ export interface VideoStates {
   readonly tokens: tf.Tensor;
 }
 
-/** The blocks and the pooling; without `visible` (as in `visibleTower`), all tokens are there. */
-function contextualise(
-  config: VideoTowerConfig,
-  params: Branch<tf.Tensor>,
-  embedded: tf.Tensor,
-  visible?: tf.Tensor,
-): VideoStates {
-  const grid = gridOf(config, config.latentShape[0]);
+function contextualise(config: VideoTowerConfig, params: Branch<tf.Tensor>, embedded: tf.Tensor): VideoStates {
   let x = embedded;
-  for (let i = 0; i < config.depth; i++) {
-    const block = branch(branch(params, 'blocks'), String(i));
-    const convolve = (y: tf.Tensor): tf.Tensor => gridConvolution(branch(block, 'convolution'), y, grid);
-    const mix = visible ? (y: tf.Tensor) => pickTubes(convolve(placeTubes(y, visible)), visible) : convolve;
-    x = transformerBlock(block, x, config.heads, {mix});
-  }
+  for (let i = 0; i < config.depth; i++) x = transformerBlock(branch(branch(params, 'blocks'), String(i)), x, config.heads);
   const tokens = layerNorm(x);
   return {cls: layerNorm(pool(branch(params, 'pool'), tokens, config.heads)), tokens};
 }
@@ -179,5 +144,5 @@ export function visibleTower(
   const all = positions(branch(params, 'position'));
   const places = tf.broadcastTo(tf.expandDims(all, 0), [visible.shape[0], ...all.shape]);
   const embedded = linear(branch(params, 'patch'), pickTubes(patches, visible));
-  return contextualise(config, params, tf.add(embedded, pickTubes(places, visible)), visible);
+  return contextualise(config, params, tf.add(embedded, pickTubes(places, visible)));
 }
