@@ -76,6 +76,8 @@ export {tune, type TuneParts} from './tune/tune.js';
 export {sample, type SampleFile, type SampleRequest} from './tune/sample.js';
 export {pretrain, type PretrainEvent, type PretrainRequest} from './pretrain/pretrain.js';
 export type {PretrainPlan} from './pretrain/schedule.js';
+export {pretrainEncoder, type EncoderEvent, type PretrainEncoderRequest} from './pretrain/pretrainEncoder.js';
+export type {EncoderPlan, EncoderProgress} from './pretrain/trainEncoder.js';
 export {claimRunFolder, createRunFolder, openRunFolder, type RunFolder} from './run/runFolder.js';
 export {resolveConfig, renderConfig, type ConfigSources, type ResolvedConfig} from './run/config.js';
 export type {RunConfig} from './run/runSchema.js';
@@ -113,6 +115,20 @@ export {chunks, gatherTransitions, lastTransitions, stochasticTransitions, type 
 // Held-out evaluation.
 export {compare, evaluateSuite, type Comparison, type Suite, type SuiteScores} from './evaluate/evaluate.js';
 export {bootstrap, type Interval} from './evaluate/bootstrap.js';
+export {openEncoderSession, type EncoderSession, type Videos} from './evaluate/encoderSession.js';
+export {
+  areaUnderCurve,
+  diagnoseEncoder,
+  measureDiscrimination,
+  measureQualityRank,
+  measureRetrieval,
+  measureSampleRank,
+  type ByScore,
+  type DiagnosticsOptions,
+  type Discrimination,
+  type EncoderDiagnostics,
+  type Retrieval,
+} from './evaluate/encoderDiagnostics.js';
 
 // Samplers: tables of affine Gaussian transitions, and the one step that serves them all.
 export {odeTable, samplerTables, samplerNames, type SamplerName, type SamplerTables} from './numeric/samplers/named.js';
