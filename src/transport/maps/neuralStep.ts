@@ -15,7 +15,7 @@ import {unpack, type Packing} from '../../tensor/pack.js';
 import type {Branch} from '../../tensor/tree.js';
 import {adamUpdate, type AdamUpdateOptions} from './adam.js';
 import {mapRounds, type RoundsSchedule} from './mapRounds.js';
-import {perceptron} from './perceptron.js';
+import {frozenPerceptron, trainedPerceptron} from './perceptronGradient.js';
 
 /** Constants of an outer step. */
 export interface NeuralStepOptions extends AdamUpdateOptions {
@@ -55,14 +55,13 @@ interface Batches {
  */
 export function neuralStep(layout: NeuralLayout, options: NeuralStepOptions): (inputs: Branch<tf.Tensor>) => Branch<tf.Tensor> {
   const {costWeight} = options;
-  const T = (vector: tf.Tensor, x: tf.Tensor): tf.Tensor => perceptron(unpack(vector, layout.map), x);
-  const f = (vector: tf.Tensor, x: tf.Tensor): tf.Tensor => perceptron(unpack(vector, layout.potential), x);
+  const T = (vector: tf.Tensor, x: tf.Tensor): tf.Tensor => trainedPerceptron(unpack(vector, layout.map), x);
   return (inputs) => {
     const state = inputs['state'] as Record<string, Branch<tf.Tensor>>;
     const {text, video} = inputs['sets'] as Record<string, tf.Tensor>;
     const batches = inputs['batches'] as unknown as Batches;
     const schedule = inputs['schedule'] as unknown as Schedule;
-    const potential = state['potential']['params'] as tf.Tensor;
+    const f = frozenPerceptron(unpack(state['potential']['params'] as tf.Tensor, layout.potential));
 
     const {state: map, metrics: ofMap} = mapRounds(
       state['map'],
@@ -72,7 +71,7 @@ export function neuralStep(layout: NeuralLayout, options: NeuralStepOptions): (i
         const y = tf.gather(text, rows);
         const mapped = T(vector, y);
         const cost = tf.mean(tf.square(tf.sub(mapped, y)));
-        const potentialOfMapped = tf.mean(f(potential, mapped));
+        const potentialOfMapped = tf.mean(f(mapped));
         return {loss: tf.sub(tf.mul(cost, costWeight), potentialOfMapped), metrics: {cost, potentialOfMapped}};
       },
       options,
@@ -83,7 +82,7 @@ export function neuralStep(layout: NeuralLayout, options: NeuralStepOptions): (i
     const {state: nextPotential, metrics} = adamUpdate(
       state['potential'],
       (vector) => {
-        const [ofMapped, ofReal] = tf.split(f(vector, tf.concat([mapped, real])), 2);
+        const [ofMapped, ofReal] = tf.split(trainedPerceptron(unpack(vector, layout.potential), tf.concat([mapped, real])), 2);
         return {loss: tf.sub(tf.mean(ofMapped), tf.mean(ofReal)), metrics: {}};
       },
       schedule,

@@ -6,7 +6,7 @@ import type {Branch} from '../../tensor/tree.js';
 import type {AdamUpdateOptions} from './adam.js';
 import {mapRounds, type RoundsSchedule} from './mapRounds.js';
 import {featureDivergence, gaussianDivergence, squaredError} from './pairedLoss.js';
-import {perceptron} from './perceptron.js';
+import {trainedPerceptron} from './perceptronGradient.js';
 
 /** What is minimised. */
 export type PairedLoss = 'squaredError' | 'featureDivergence' | 'gaussianDivergence';
@@ -41,7 +41,7 @@ export function pairedStep(
       (inputs['state'] as Record<string, Branch<tf.Tensor>>)['map'],
       (inputs['batches'] as Record<string, tf.Tensor>)['map'],
       inputs['schedule'] as unknown as RoundsSchedule,
-      (vector, rows) => ({loss: lossOf(perceptron(unpack(vector, layout), tf.gather(text, rows)), rows), metrics: {}}),
+      (vector, rows) => ({loss: lossOf(trainedPerceptron(unpack(vector, layout), tf.gather(text, rows)), rows), metrics: {}}),
       options,
     );
     return {state: {map}, metrics: {mapLoss: metrics['loss'], mapGradientNorm: metrics['gradientNorm']}};
