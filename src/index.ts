@@ -259,7 +259,8 @@ export {leaves, mapTree, unflatten, type Branch, type Params, type Tree} from '.
 export {integers, normals, permutation, uniforms, type NoiseKey} from './tensor/random.js';
 
 // Pictures.
-export {animatedSheet, animatedWebp, clipOf, contactSheet, toBytes, type Picture, type SheetRow} from './report/pictures.js';
+export {fromBytes, toBytes} from './tensor/pixels.js';
+export {animatedSheet, animatedWebp, clipOf, contactSheet, type Picture, type SheetRow} from './report/pictures.js';
 
 // Errors: one class per cause, each with the exit code of the command line.
 export {

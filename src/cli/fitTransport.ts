@@ -8,8 +8,9 @@ import {fitStreams, fitTransport, type FitEvent} from '../fit/fitTransport.js';
 import type {MapMeasurement} from '../fit/measureMap.js';
 import {openFrozenEncoder} from '../run/frozenEncoder.js';
 import {mapNames} from '../transport/maps/transportMap.js';
+import {deviceSettings} from '../run/runSchema.js';
 import {progressLine, type ProgressLine} from './progress.js';
-import type {Training} from './training.js';
+import {LINE_EVERY, type Training} from './training.js';
 
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
@@ -26,8 +27,7 @@ const schema = z.strictObject({
     .max(2 ** 32 - 1)
     .default(0)
     .describe('Initial weights and batches are drawn from it; 0 to 4294967295.'),
-  device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
-  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
+  ...deviceSettings,
   clips: z.enum(fitStreams).default('curated').describe('Stream of clips that stand for real videos.'),
   pairs: z.int().min(16).default(20_000).describe('Clips to fit to; ≥ 16.'),
   heldOut: z.int().min(16).default(1024).describe('First clips of the stream, kept to measure on; ≥ 16.'),
@@ -69,9 +69,6 @@ const idleOf = ({map}: FitConfig): readonly (keyof FitConfig)[] => [
   ...(map === 'neural' ? [] : (['costWeight'] as const)),
   ...(map === 'entropic' ? [] : (['epsilon', 'planSize'] as const)),
 ];
-
-/** Steps between plain lines. */
-const LINE_EVERY = 50;
 
 /** Measures of a map in one line. */
 export const measurementLine = ({mutualKnn, structure, frechet, retrieval, cosine}: MapMeasurement): string =>

@@ -8,8 +8,9 @@ import {ConfigError, UnknownNameError} from '../errors.js';
 import type {EncoderDiagnostics} from '../evaluate/encoderDiagnostics.js';
 import {suggestion} from '../nearest.js';
 import {pretrainEncoder, type EncoderEvent} from '../pretrain/pretrainEncoder.js';
+import {deviceSettings} from '../run/runSchema.js';
 import {progressLine, type ProgressLine} from './progress.js';
-import type {Training} from './training.js';
+import {LINE_EVERY, noteEnd, noteStart, rateSettings, type Training} from './training.js';
 
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
@@ -21,13 +22,11 @@ const schema = z.strictObject({
     .max(2 ** 32 - 2)
     .default(0)
     .describe('Initial weights, masks and negatives are drawn from it; 0 to 4294967294.'),
-  device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
-  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
+  ...deviceSettings,
   pairs: z.int().min(1).default(100_000).describe('Pairs of clip and caption to see; ≥ 1.'),
   batch: z.int().min(2).default(64).describe('Pairs of one update; ≥ 2.'),
   queue: z.int().min(2).default(1024).describe('Pairs of earlier updates that are contrasted with; ≥ batch.'),
-  muonRate: z.number().positive().default(0.02).describe('Peak learning rate of the matrices inside the blocks (Muon); > 0.'),
-  adamRate: z.number().positive().default(1.5e-3).describe('Peak learning rate of everything else (AdamW); > 0.'),
+  ...rateSettings,
   emaDecay: z
     .number()
     .min(0)
@@ -51,9 +50,6 @@ const schema = z.strictObject({
 });
 
 type EncoderConfig = z.output<typeof schema>;
-
-/** Updates between plain lines: a line for each of thousands would hide everything else. */
-const LINE_EVERY = 50;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
@@ -80,7 +76,7 @@ function narrator(line: ProgressLine): (event: EncoderEvent) => void {
   return (event) => {
     switch (event.kind) {
       case 'started':
-        line.note(`${event.totalUpdates} updates, ${event.updates} done; folder: ${event.folder}`);
+        noteStart(line, event);
         break;
       case 'update': {
         const {updates, pairs, fraction, metrics} = event.progress;
@@ -93,10 +89,7 @@ function narrator(line: ProgressLine): (event: EncoderEvent) => void {
         for (const text of [`${event.pairs} pairs: ${event.weights}`, ...diagnosticLines(event.diagnostics)]) line.note(text);
         break;
       case 'ended':
-        line.end();
-        line.note(
-          event.interrupted ? `saved after update ${event.updates}; go on with --resume` : `done after ${event.updates} updates`,
-        );
+        noteEnd(line, event);
     }
   };
 }

@@ -4,8 +4,9 @@ import {environments} from '../builtins.js';
 import {openDevice} from '../engine/devices.js';
 import {ConfigError} from '../errors.js';
 import {pretrain, type PretrainEvent} from '../pretrain/pretrain.js';
+import {deviceSettings} from '../run/runSchema.js';
 import {progressLine, type ProgressLine} from './progress.js';
-import type {Training} from './training.js';
+import {LINE_EVERY, noteEnd, noteStart, rateSettings, type Training} from './training.js';
 
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
@@ -16,14 +17,12 @@ const schema = z.strictObject({
     .max(2 ** 32 - 1)
     .default(0)
     .describe('Initial weights and noise are drawn from it; 0 to 4294967295.'),
-  device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
-  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
+  ...deviceSettings,
   stills: z.int().min(0).default(100_000).describe('Stills of the first stage; ≥ 0.'),
   clips: z.int().min(1).default(110_000).describe('Clips of the second stage; ≥ 1.'),
   stillBatch: z.int().min(1).default(64).describe('Stills of one update; ≥ 1.'),
   clipBatch: z.int().min(1).default(32).describe('Clips of one update; ≥ 1.'),
-  muonRate: z.number().positive().default(0.02).describe('Peak learning rate of the matrices inside the blocks (Muon); > 0.'),
-  adamRate: z.number().positive().default(1.5e-3).describe('Peak learning rate of everything else (AdamW); > 0.'),
+  ...rateSettings,
   emaDecay: z
     .number()
     .min(0)
@@ -35,14 +34,11 @@ const schema = z.strictObject({
   prompts: z.int().min(0).default(200).describe('Held-out prompts that the judge measures; 0: none.'),
 });
 
-/** Updates between plain lines: a line for each of thousands would hide everything else. */
-const LINE_EVERY = 50;
-
 function narrator(line: ProgressLine): (event: PretrainEvent) => void {
   return (event) => {
     switch (event.kind) {
       case 'started':
-        line.note(`${event.totalUpdates} updates, ${event.updates} done; folder: ${event.folder}`);
+        noteStart(line, event);
         break;
       case 'update': {
         const {updates, stills, clips, loss} = event.progress;
@@ -61,10 +57,7 @@ function narrator(line: ProgressLine): (event: PretrainEvent) => void {
         break;
       }
       case 'ended':
-        line.end();
-        line.note(
-          event.interrupted ? `saved after update ${event.updates}; go on with --resume` : `done after ${event.updates} updates`,
-        );
+        noteEnd(line, event);
     }
   };
 }

@@ -6,7 +6,7 @@ import {ConfigError} from '../errors.js';
 import {rewardCard} from '../rewards/card.js';
 import {resolveReward} from '../rewards/resolveReward.js';
 import {resolveConfig} from '../run/config.js';
-import {rewardSettings} from '../run/runSchema.js';
+import {deviceSettings, rewardSettings} from '../run/runSchema.js';
 import {rewardContext} from '../tune/rewardContext.js';
 import {cardTable} from './cardLines.js';
 import {printJson, type Arguments, type CommandBody, type Io} from './command.js';
@@ -19,7 +19,7 @@ const schema = z.strictObject({
   preset: z.string().min(1).default('mini').describe('Which size of the world.'),
   ...settings,
   device: z.string().min(1).default('cpu').describe('Where networks run; `rlft doctor` lists the devices.'),
-  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
+  threads: deviceSettings.threads,
 });
 
 function list(argv: Arguments, io: Io): void {

@@ -5,6 +5,7 @@ import {resolveConfig} from '../run/config.js';
 import {fileError} from '../run/writeAtomically.js';
 import {sample} from '../tune/sample.js';
 import {peerNames} from '../options.js';
+import {deviceSettings} from '../run/runSchema.js';
 import {printJson, type CommandBody} from './command.js';
 import {configFlags, configSources, otherFlagNames} from './configFlags.js';
 
@@ -21,8 +22,7 @@ const schema = z.strictObject({
     .max(2 ** 32 - 1)
     .default(0)
     .describe('Initial noise is drawn from it; 0 to 4294967295.'),
-  device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
-  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
+  ...deviceSettings,
 });
 
 /** The command. */

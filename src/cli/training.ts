@@ -1,7 +1,7 @@
 /** What every command has that trains something in a folder: settings, their refusal, a fresh folder or an earlier one. */
 import {writeFile} from 'node:fs/promises';
 import type {Options} from 'yargs';
-import type {z} from 'zod';
+import {z} from 'zod';
 import {ConfigError} from '../errors.js';
 import {peerNames} from '../options.js';
 import {renderConfig, resolveConfig} from '../run/config.js';
@@ -9,7 +9,32 @@ import {openRunFolder, type RunFolder} from '../run/runFolder.js';
 import {runInfo, writeRunInfo} from '../run/runInfo.js';
 import type {Arguments, Io} from './command.js';
 import {configSources} from './configFlags.js';
+import type {ProgressLine} from './progress.js';
 import {folderOf} from './runFolderFlags.js';
+
+/** Peak learning rates of a network that is trained from nothing. */
+export const rateSettings = {
+  muonRate: z.number().positive().default(0.02).describe('Peak learning rate of the matrices inside the blocks (Muon); > 0.'),
+  adamRate: z.number().positive().default(1.5e-3).describe('Peak learning rate of everything else (AdamW); > 0.'),
+};
+
+/** Updates between plain lines: a line for each of thousands would hide everything else. */
+export const LINE_EVERY = 50;
+
+/** The line before a network's first update. */
+export const noteStart = (
+  line: ProgressLine,
+  {totalUpdates, updates, folder}: {readonly totalUpdates: number; readonly updates: number; readonly folder: string},
+): void => line.note(`${totalUpdates} updates, ${updates} done; folder: ${folder}`);
+
+/** The line behind its last one. */
+export function noteEnd(
+  line: ProgressLine,
+  {interrupted, updates}: {readonly interrupted: boolean; readonly updates: number},
+): void {
+  line.end();
+  line.note(interrupted ? `saved after update ${updates}; go on with --resume` : `done after ${updates} updates`);
+}
 
 /** Something that can be trained. */
 export interface Training<Config extends {readonly seed: number}> {

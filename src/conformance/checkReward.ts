@@ -2,13 +2,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '../autograd/index.js';
 import type {Device} from '../engine/device.js';
-import type {Environment, Judge, Prompt} from '../environment.js';
-import {ConfigError} from '../errors.js';
+import type {Environment, Prompt} from '../environment.js';
 import type {DifferentiableReward, Reward, RewardModule} from '../reward.js';
 import {take, type NdArray} from '../tensor/ndarray.js';
 import type {Branch} from '../tensor/tree.js';
+import {rewardContext} from '../tune/rewardContext.js';
 import {allFinite, findingsOf, isIdentifier, largestGap, sameData, type Findings} from './findings.js';
-import {encoderOf} from './encoderOf.js';
 import {onDevice} from './onDevice.js';
 import {testNoise} from './testNoise.js';
 
@@ -44,32 +43,35 @@ export async function checkReward(
   found.check(isIdentifier(module.name), `name: wanted an identifier such as brightness; got "${module.name}"`);
   found.check(module.unit !== '', 'unit: wanted one, such as 1 or px; got none');
   found.check(/^\S[^\n]*$/.test(module.summary), 'summary: wanted one line; got none, or several');
-  let judge: Judge | undefined;
-  const openJudge = (): Judge => {
-    judge ??= environment.openJudge?.(1);
-    if (!judge) throw new ConfigError(`the environment ${environment.name} has no judge`);
-    return judge;
-  };
   await onDevice(options.device, async (device) => {
-    const reward = await found.part('open', () =>
-      module.open({environment, device, judge: openJudge, ...encoderOf(environment)}),
-    );
-    if (!reward) return;
-    found.check(reward.name === module.name, `name: wanted ${module.name}, as registered; got ${reward.name}`);
-    found.check(reward.unit === module.unit, `unit: wanted ${module.unit}, as registered; got ${reward.unit}`);
-    const prompts = repeated(environment.prompts('train', 3), COUNT);
-    const videos = environment.decode(testNoise('reward', [COUNT, ...environment.latentShape], 0.4));
-    const scores = await found.part('score', () => checkScore(found, reward, videos, prompts));
-    const {examples} = options;
-    if (examples) await found.part('examples', () => checkExamples(found, reward, examples));
-    const {differentiable} = reward;
-    if (scores && differentiable) {
-      await found.part('differentiable', () => checkDifferentiable(found, differentiable, {videos, prompts, scores, device}));
+    const opened = rewardContext(environment, device, {reward: module.name, encoder: 'shipped', transport: 'shipped'});
+    try {
+      const reward = await found.part('open', () => module.open(opened.context));
+      if (reward) await checkOpened(found, module, reward, {...options, environment, device});
+    } finally {
+      await opened.close();
     }
-    await found.part('close', () => reward.close?.());
   });
-  await judge?.close();
   found.finish();
+}
+
+async function checkOpened(
+  found: Findings,
+  module: RewardModule,
+  reward: Reward,
+  {environment, device, examples}: {environment: Environment; device: Device; examples?: RewardExamples},
+): Promise<void> {
+  found.check(reward.name === module.name, `name: wanted ${module.name}, as registered; got ${reward.name}`);
+  found.check(reward.unit === module.unit, `unit: wanted ${module.unit}, as registered; got ${reward.unit}`);
+  const prompts = repeated(environment.prompts('train', 3), COUNT);
+  const videos = environment.decode(testNoise('reward', [COUNT, ...environment.latentShape], 0.4));
+  const scores = await found.part('score', () => checkScore(found, reward, videos, prompts));
+  if (examples) await found.part('examples', () => checkExamples(found, reward, examples));
+  const {differentiable} = reward;
+  if (scores && differentiable) {
+    await found.part('differentiable', () => checkDifferentiable(found, differentiable, {videos, prompts, scores, device}));
+  }
+  await found.part('close', () => reward.close?.());
 }
 
 const repeated = (prompts: readonly Prompt[], count: number): Prompt[] =>

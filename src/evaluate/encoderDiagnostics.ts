@@ -4,7 +4,8 @@
  */
 import type {Environment, EncoderProbes, Judge, Prompt} from '../environment.js';
 import {kendall, ranks, spearman} from '../numeric/rankCorrelation.js';
-import {ndarray, type NdArray} from '../tensor/ndarray.js';
+import type {NdArray} from '../tensor/ndarray.js';
+import {fromBytes} from '../tensor/pixels.js';
 import type {EncoderSession} from './encoderSession.js';
 
 /** Both scores that an encoder gives to a caption and a clip: of its common space, and of its fusion. */
@@ -132,14 +133,6 @@ export async function measureDiscrimination(
   return Object.fromEntries([...probes.kinds, 'all'].map((kind) => [kind, of(kind)]));
 }
 
-/** Float32 in [-1, 1] of bytes, for the judge. */
-const asFloats = (videos: NdArray<'uint8'>): NdArray<'float32'> =>
-  ndarray(
-    'float32',
-    videos.shape,
-    Float32Array.from(videos.data, (x) => x / 127.5 - 1),
-  );
-
 const finite = (values: readonly number[]): number[] => values.filter((x) => Number.isFinite(x));
 
 /**
@@ -160,7 +153,7 @@ export async function measureQualityRank(
     const {videos, texts} = probes.degraded([index]);
     const repeated = Array.from({length: perClip}, () => texts[0]);
     const prompts: Prompt[] = repeated.map((text) => ({id: text, text}));
-    const judgements = await judge.judge(asFloats(videos), prompts);
+    const judgements = await judge.judge(fromBytes(videos), prompts);
     const quality = judgements.map((j) => judge.aggregate([j])['quality']);
     const similarity = cosines(await session.embedTexts(repeated), await session.embedVideos(videos));
     found.similarity.push(spearman(similarity, quality));

@@ -2,8 +2,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Device, Jitted} from '../engine/device.js';
 import type {VideoTextEncoder} from '../encoder.js';
-import {concatRows, ndarray, rows, take, type NdArray} from '../tensor/ndarray.js';
+import {concatRows, rows, take, type NdArray} from '../tensor/ndarray.js';
 import {pack, packing, unpack} from '../tensor/pack.js';
+import {asVideo, toBytes} from '../tensor/pixels.js';
 import type {Branch, Params} from '../tensor/tree.js';
 
 /** An encoder with its parameters on a device. */
@@ -25,17 +26,8 @@ export type Videos = NdArray<'float32'> | NdArray<'uint8'>;
 /** Rows of one call; the last one is filled up, so that there is one compiled graph. */
 const BATCH = 64;
 
-const toVideo = (videos: tf.Tensor): tf.Tensor => tf.sub(tf.mul(tf.cast(videos, 'float32'), 1 / 127.5), 1);
-
 /** Bytes as they are, numbers in [-1, 1] to the nearest byte: one graph serves both, and generated clips are rounded as files are. */
-const bytesOf = (videos: Videos): NdArray<'uint8'> =>
-  videos.dtype === 'uint8'
-    ? videos
-    : ndarray(
-        'uint8',
-        videos.shape,
-        Uint8Array.from(videos.data, (x) => Math.max(0, Math.min(255, Math.round((x + 1) * 127.5)))),
-      );
+const bytesOf = (videos: Videos): NdArray<'uint8'> => (videos.dtype === 'uint8' ? videos : toBytes(videos));
 
 /** Puts an encoder on a device. */
 export async function openEncoderSession(device: Device, encoder: VideoTextEncoder, params: Params): Promise<EncoderSession> {
@@ -48,11 +40,11 @@ export async function openEncoderSession(device: Device, encoder: VideoTextEncod
   const texts = jit(`encoder/${encoder.name}/texts`, (weights, {tokens}) => encoder.encodeText(weights, tokens).cls);
   const videos = jit(
     `encoder/${encoder.name}/videos`,
-    (weights, given) => encoder.encodeVideo(weights, toVideo(given['videos'])).cls,
+    (weights, given) => encoder.encodeVideo(weights, asVideo(given['videos'])).cls,
   );
   const match = jit(`encoder/${encoder.name}/match`, (weights, given) => {
     const text = encoder.encodeText(weights, given['tokens']);
-    const video = encoder.encodeVideo(weights, toVideo(given['videos']));
+    const video = encoder.encodeVideo(weights, asVideo(given['videos']));
     const [no, yes] = tf.unstack(encoder.match(weights, text, video), 1);
     return tf.sub(yes, no);
   });

@@ -11,7 +11,7 @@ import type {Branch, Params} from '../tensor/tree.js';
 import {gridOf, patchify, patchSize, unpatchify, type Patching} from './denoiser.js';
 import type {Initialiser} from './initialise.js';
 import {branch, linear, reluSquared, weight} from './layers.js';
-import {hiddenTokens} from './maskedVideo.js';
+import {hiddenError, hiddenTokens} from './maskedVideo.js';
 import type {VideoStates} from './videoTower.js';
 
 /** Sizes of the tower. The last feature map is the clip's grid of patches. */
@@ -118,12 +118,10 @@ export function maskedConvolutionLoss(
   visible: tf.Tensor,
 ): tf.Scalar {
   const patches = patchify(config, videos);
-  const [batch, tokens, pixels] = patches.shape as [number, number, number];
-  const hidden = hiddenTokens(visible, tokens);
+  const hidden = hiddenTokens(visible, patches.shape[1]!);
   const shown = unpatchify(config, tf.mul(patches, tf.sub(1, hidden)), videos.shape[1]!);
   const {cls, tokens: states} = convolutionTower(config, tower, shown);
   const clip = tf.expandDims(linear(branch(decoder, 'clip'), cls), 1);
   const painted = linear(branch(decoder, 'out'), tf.add(states, clip));
-  const hiddenCount = batch * tokens * pixels * (1 - visible.shape[1]! / visible.shape[2]!);
-  return tf.div(tf.sum(tf.mul(tf.square(tf.sub(painted, patches)), hidden)), hiddenCount);
+  return hiddenError(painted, patches, hidden, visible);
 }

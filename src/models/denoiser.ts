@@ -13,8 +13,9 @@ import {layerNorm, rotary} from '../autograd/fused.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {gridConvolution} from './gridConvolution.js';
 import {initialiser, type Initialiser} from './initialise.js';
-import {attention, branch, linear, modulatedNorm, reluSquared, silu, timeEmbedding, weight} from './layers.js';
+import {attention, branch, linear, modulatedNorm, silu, timeEmbedding, weight} from './layers.js';
 import {initialiseText, type TextConfig} from './textTower.js';
+import {feedForward, joinHeads} from './transformerBlock.js';
 
 /** Sizes of the network. */
 export interface DenoiserConfig {
@@ -179,9 +180,8 @@ function block(
   const attended = selfAndTextAttention(config, branch(params, 'attention'), modulatedNorm(x, scale1, shift1), text, angles);
   let y = tf.add(x, tf.mul(attended, tf.add(gate1, 1)));
   y = tf.add(y, gridConvolution(branch(params, 'convolution'), y, grid));
-  const feedForward = branch(params, 'feedForward');
-  const hidden = reluSquared(linear(branch(feedForward, 'in'), modulatedNorm(y, scale2, shift2)));
-  return tf.add(y, tf.mul(linear(branch(feedForward, 'out'), hidden), tf.add(gate2, 1)));
+  const thought = feedForward(branch(params, 'feedForward'), modulatedNorm(y, scale2, shift2));
+  return tf.add(y, tf.mul(thought, tf.add(gate2, 1)));
 }
 
 function selfAndTextAttention(
@@ -205,5 +205,5 @@ function selfAndTextAttention(
   const k = tf.concat([layerNorm(flat(textKey, batch, words)), videoKey], 2);
   const allValues = tf.concat([flat(textValue, batch, words), flat(v, batch, tokens)], 2);
   const out = attention(q, k, allValues, LOGIT_SCALE / Math.sqrt(headWidth));
-  return linear(branch(params, 'out'), tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [batch, tokens, d]));
+  return linear(branch(params, 'out'), joinHeads(out));
 }

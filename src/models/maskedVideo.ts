@@ -45,7 +45,7 @@ export function maskedVideoLoss(
   visible: tf.Tensor,
 ): tf.Scalar {
   const patches = patchify(config.tower, videos);
-  const [batch, tokens, pixels] = patches.shape as [number, number, number];
+  const tokens = patches.shape[1]!;
   const {cls, tokens: states} = visibleTower(config.tower, tower, patches, visible);
   const shown = placeTubes(linear(branch(decoder, 'in'), states), visible);
   const hiddenOnes = hiddenTokens(visible, tokens);
@@ -56,8 +56,17 @@ export function maskedVideoLoss(
     branch(decoder, 'out'),
     layerNorm(transformerBlock(branch(branch(decoder, 'blocks'), '0'), x, config.heads)),
   );
-  const hiddenCount = batch * tokens * pixels * (1 - visible.shape[1]! / visible.shape[2]!);
-  return tf.div(tf.sum(tf.mul(tf.square(tf.sub(painted, patches)), hiddenOnes)), hiddenCount);
+  return hiddenError(painted, patches, hiddenOnes, visible);
+}
+
+/**
+ * Mean squared error of the hidden pixels.
+ *
+ * @param painted and @param patches `[B, T·P, patch]`. @param hidden of `hiddenTokens`. @param visible `[B, V, P]`.
+ */
+export function hiddenError(painted: tf.Tensor, patches: tf.Tensor, hidden: tf.Tensor, visible: tf.Tensor): tf.Scalar {
+  const count = patches.size * (1 - visible.shape[1]! / visible.shape[2]!);
+  return tf.div(tf.sum(tf.mul(tf.square(tf.sub(painted, patches)), hidden)), count);
 }
 
 /** `[B, T·P, 1]`: 1 where a token is hidden. */

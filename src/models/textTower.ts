@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import {layerNorm} from '../autograd/fused.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import type {Initialiser} from './initialise.js';
-import {attention, branch, linear, reluSquared, weight} from './layers.js';
+import {attention, branch, linear, weight} from './layers.js';
+import {feedForward, joinHeads} from './transformerBlock.js';
 
 /** Sizes of the text tower. */
 export interface TextConfig {
@@ -64,11 +65,8 @@ export function encodeText(config: TextConfig, params: Branch<tf.Tensor>, tokens
       d / heads,
     ]);
     const [q, k, v] = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4])) as [tf.Tensor, tf.Tensor, tf.Tensor];
-    const attended = tf.reshape(tf.transpose(attention(q, k, v, 1 / Math.sqrt(d / heads)), [0, 2, 1, 3]), [batch, length, d]);
-    x = tf.add(x, linear(branch(block, 'out'), attended));
-    const feedForward = branch(block, 'feedForward');
-    const hidden = reluSquared(linear(branch(feedForward, 'in'), affineNorm(branch(block, 'norm2'), x)));
-    x = tf.add(x, linear(branch(feedForward, 'out'), hidden));
+    x = tf.add(x, linear(branch(block, 'out'), joinHeads(attention(q, k, v, 1 / Math.sqrt(d / heads)))));
+    x = tf.add(x, feedForward(branch(block, 'feedForward'), affineNorm(branch(block, 'norm2'), x)));
   }
   return x;
 }

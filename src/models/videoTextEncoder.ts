@@ -5,7 +5,7 @@
  * @source Wang et al. 2024, InternVideo2, arXiv:2403.15377, section 3.2: the shape that is small here.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type {EncodedText, EncodedVideo, EncoderModule, TokenGeometry, VideoTextEncoder} from '../encoder.js';
+import type {EncodedText, EncodedVideo, EncoderModule, VideoTextEncoder} from '../encoder.js';
 import {float32, type NdArray} from '../tensor/ndarray.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {
@@ -24,6 +24,7 @@ import {
   maskedConvolutionLoss,
   type ConvolutionTowerConfig,
 } from './convolutionTower.js';
+import {gridGeometry} from '../transport/gridGeometry.js';
 import {gridOf} from './denoiser.js';
 import {fuse, initialiseFusion, type FusionConfig} from './fusion.js';
 import {initialiser, type Initialiser} from './initialise.js';
@@ -97,22 +98,6 @@ function towerOf(video: VideoTextEncoderConfig['video']): Tower {
   };
 }
 
-/** Where the tokens lie: the clip's own state first, then frame by frame. */
-function geometryOf(grid: readonly [number, number, number]): TokenGeometry {
-  const [frames, rows, columns] = grid;
-  const place = (i: number, n: number): number => (n === 1 ? 0.5 : i / (n - 1));
-  const at = Array.from({length: frames * rows * columns}, (_, i) => ({
-    frame: Math.floor(i / (rows * columns)),
-    row: place(Math.floor(i / columns) % rows, rows),
-    column: place(i % columns, columns),
-  }));
-  return {
-    frames: [-1, ...at.map((p) => p.frame)],
-    rows: [-1, ...at.map((p) => p.row)],
-    columns: [-1, ...at.map((p) => p.column)],
-  };
-}
-
 /** Builds an encoder: its networks, their initial parameters, and what it is trained with. */
 export function videoTextEncoder(config: VideoTextEncoderConfig): EncoderModule {
   const {name, summary, text, video, embeddingWidth, weights} = config;
@@ -128,7 +113,7 @@ export function videoTextEncoder(config: VideoTextEncoderConfig): EncoderModule 
     textLength: captionLength(text),
     embeddingWidth,
     fusionLayers: fusion.layers,
-    geometry: geometryOf(grid),
+    geometry: gridGeometry(...grid),
     tokenize: (texts) => withCls(text, config.tokenize(texts)),
     encodeText(params, tokens): EncodedText {
       const {valid, lexical} = tokenMasks(text, tokens);

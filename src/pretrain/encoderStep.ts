@@ -11,9 +11,9 @@ import type {EncodedText, EncodedVideo, EncoderModule} from '../encoder.js';
 import {contrastiveLoss, hardNegatives, matchingCrossEntropy, pushed, type Embedded} from '../numeric/contrastive.js';
 import {detach} from '../numeric/detach.js';
 import {zeros} from '../tensor/ndarray.js';
+import {asVideo} from '../tensor/pixels.js';
 import {mapTree, type Branch, type Params} from '../tensor/tree.js';
 import {at, initialState, networkTensors, optimise, type NetworkLayout} from './optimise.js';
-import {asVideo} from './policyStep.js';
 
 /** What is trained: the encoder, and the decoder of masked video modelling, which is not shipped. */
 export const trainedParameters = (module: EncoderModule, seed: number): Params => ({

@@ -3,11 +3,12 @@
  * else, one clipping over both, and an average of the weights. All of a network is two vectors.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import {adamw, type AdamWOptions} from '../numeric/optim/adamw.js';
+import {NonFiniteError} from '../errors.js';
+import {adamCorrections, adamw, type AdamWOptions} from '../numeric/optim/adamw.js';
 import {clipByGlobalNorm} from '../numeric/optim/clip.js';
 import {ema} from '../numeric/optim/ema.js';
 import {nesterov, orthogonalise, type MuonOptions} from '../numeric/optim/muon.js';
-import {zeros, type NdArray} from '../tensor/ndarray.js';
+import {scalar, zeros, type NdArray} from '../tensor/ndarray.js';
 import {pack, packing, unpack, unpackArray, type Packing} from '../tensor/pack.js';
 import {leaves, unflatten, type Branch, type Params} from '../tensor/tree.js';
 
@@ -63,6 +64,29 @@ export function initialState(params: Params, layout: NetworkLayout): Params {
     second: zeros('float32', [layout.rest.size]),
   };
 }
+
+/** The scalars of update `n`, counted from 0, at a share of the plan's peak rates. */
+export function scheduleOf(
+  plan: {readonly muonRate: number; readonly adamRate: number},
+  n: number,
+  share: number,
+  averageDecay: number,
+): Params {
+  const {correction1, correction2} = adamCorrections(n + 1, adamOptions);
+  return {
+    muonRate: scalar(plan.muonRate * share),
+    adamRate: scalar(plan.adamRate * share),
+    correction1: scalar(correction1),
+    correction2: scalar(correction2),
+    averageDecay: scalar(averageDecay),
+  };
+}
+
+/** What a trainer throws where update `n` was not applied. */
+export const refusedUpdate = (n: number, loss: number, gradientNorm: number): NonFiniteError =>
+  new NonFiniteError(
+    `pretrain: update ${n} has loss ${loss} and gradient norm ${gradientNorm}; it was not applied. Try a lower rate.`,
+  );
 
 /** The tensor at a path of keys; the caller knows that there is one. */
 export const at = (tree: Branch<tf.Tensor>, ...keys: string[]): tf.Tensor =>

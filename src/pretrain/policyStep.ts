@@ -8,6 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '../autograd/index.js';
 import type {Policy} from '../environment.js';
 import {perRow} from '../numeric/rows.js';
+import {asVideo} from '../tensor/pixels.js';
 import type {Branch} from '../tensor/tree.js';
 import {at, networkTensors, optimise, type NetworkLayout} from './optimise.js';
 
@@ -21,9 +22,6 @@ function noised(batch: Branch<tf.Tensor>): {video: tf.Tensor; latent: tf.Tensor;
   const latent = tf.add(tf.mul(video, tf.sub(1, time)), tf.mul(at(batch, 'noise'), time));
   return {video, latent, time};
 }
-
-/** Bytes as numbers in [-1, 1]. */
-export const asVideo = (bytes: tf.Tensor): tf.Tensor => tf.sub(tf.mul(tf.cast(bytes, 'float32'), 1 / 127.5), 1);
 
 /**
  * Weighted error of the predicted clean latent: mean ((x̂0 − x0)/max(t, .2))².

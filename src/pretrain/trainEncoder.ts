@@ -2,14 +2,13 @@
 import type {Device, ResidentTree} from '../engine/device.js';
 import type {EncoderModule} from '../encoder.js';
 import type {ClipSource, Environment} from '../environment.js';
-import {ConfigError, NonFiniteError} from '../errors.js';
-import {adamCorrections} from '../numeric/optim/adamw.js';
+import {ConfigError} from '../errors.js';
 import {emaDecayAt} from '../numeric/optim/ema.js';
-import {int32, ndarray, scalar, zeros, type NdArray} from '../tensor/ndarray.js';
+import {int32, ndarray, zeros, type NdArray} from '../tensor/ndarray.js';
 import {hash32, permutation, uniforms} from '../tensor/random.js';
 import type {Params} from '../tensor/tree.js';
 import {encoderStep, initialEncoderState, trainedParameters} from './encoderStep.js';
-import {adamOptions, networkLayout, unpackNetwork, type PackedNetwork} from './optimise.js';
+import {networkLayout, refusedUpdate, scheduleOf, unpackNetwork, type PackedNetwork} from './optimise.js';
 import {rateShare} from './schedule.js';
 
 /** The length of an encoder's training and its rates. */
@@ -133,18 +132,11 @@ export async function openEncoderTrainer(
     async update(): Promise<EncoderProgress> {
       const batch = await next!;
       const rate = rateShare(updates, updates / totalUpdates);
-      const {correction1, correction2} = adamCorrections(updates + 1, adamOptions);
       const running = step(
         {
           state,
           batch,
-          schedule: {
-            muonRate: scalar(plan.muonRate * rate),
-            adamRate: scalar(plan.adamRate * rate),
-            correction1: scalar(correction1),
-            correction2: scalar(correction2),
-            averageDecay: scalar(emaDecayAt(updates + 1, plan.averageDecay)),
-          },
+          schedule: scheduleOf(plan, updates, rate, emaDecayAt(updates + 1, plan.averageDecay)),
         },
         {into: {state}, guard: ['metrics.loss', 'metrics.gradientNorm']},
       );
@@ -154,11 +146,7 @@ export async function openEncoderTrainer(
       const metrics = Object.fromEntries(
         Object.entries(outputs['metrics'] as Record<string, NdArray>).map(([name, {data}]) => [name, data[0]]),
       );
-      if (!applied) {
-        throw new NonFiniteError(
-          `pretrain: update ${updates} has loss ${metrics['loss']} and gradient norm ${metrics['gradientNorm']}; it was not applied. Try a lower rate.`,
-        );
-      }
+      if (!applied) throw refusedUpdate(updates, metrics['loss'], metrics['gradientNorm']);
       updates++;
       return {updates, pairs: updates * plan.batch, fraction: updates / totalUpdates, metrics};
     },

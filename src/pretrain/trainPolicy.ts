@@ -1,12 +1,11 @@
 /** Pre-trains a policy on a world's own clips, one update after another, and yields its state to whoever writes it down. */
 import type {ClipSource, Environment} from '../environment.js';
 import type {Device, ResidentTree} from '../engine/device.js';
-import {ConfigError, NonFiniteError} from '../errors.js';
-import {adamCorrections} from '../numeric/optim/adamw.js';
-import {float32, ndarray, scalar, sizeOf, type NdArray} from '../tensor/ndarray.js';
+import {ConfigError} from '../errors.js';
+import {float32, ndarray, sizeOf, type NdArray} from '../tensor/ndarray.js';
 import {normals, uniforms} from '../tensor/random.js';
 import type {Params} from '../tensor/tree.js';
-import {adamOptions, initialState, networkLayout, unpackNetwork, type PackedNetwork} from './optimise.js';
+import {initialState, networkLayout, refusedUpdate, scheduleOf, unpackNetwork, type PackedNetwork} from './optimise.js';
 import {heldOutError, policyStep} from './policyStep.js';
 import {updatePlan, updatesOf, type PretrainPlan, type UpdatePlan} from './schedule.js';
 
@@ -95,18 +94,11 @@ export async function openPolicyTrainer(
     async update(): Promise<PretrainProgress> {
       const p = updatePlan(plan, updates);
       const batch = await next!;
-      const {correction1, correction2} = adamCorrections(updates + 1, adamOptions);
       const running = step(
         {
           state,
           batch,
-          schedule: {
-            muonRate: scalar(plan.muonRate * p.rate),
-            adamRate: scalar(plan.adamRate * p.rate),
-            correction1: scalar(correction1),
-            correction2: scalar(correction2),
-            averageDecay: scalar(p.averageDecay),
-          },
+          schedule: scheduleOf(plan, updates, p.rate, p.averageDecay),
         },
         {into: {state}, guard: ['metrics.loss', 'metrics.gradientNorm']},
       );
@@ -115,10 +107,7 @@ export async function openPolicyTrainer(
       const {outputs, applied} = await running;
       const metrics = outputs['metrics'] as Params;
       const [loss, gradientNorm] = [(metrics['loss'] as NdArray).data[0], (metrics['gradientNorm'] as NdArray).data[0]];
-      if (!applied)
-        throw new NonFiniteError(
-          `pretrain: update ${updates} has loss ${loss} and gradient norm ${gradientNorm}; it was not applied. Try a lower rate.`,
-        );
+      if (!applied) throw refusedUpdate(updates, loss, gradientNorm);
       updates++;
       const at = updates < updatesOf(plan) ? updatePlan(plan, updates) : p;
       const seen = p.first + p.count;

@@ -49,19 +49,6 @@ const lineHeight = (glyph.height + 2) * letter;
 const gap = 4;
 const wideGap = 20;
 
-/**
- * A batch of videos in 8 bits.
- *
- * @param videos `[B, F, H, W, C]` float32 in [-1, 1]; what is outside is clamped, NaN becomes black.
- * @returns the same shape: round((v + 1)·127.5).
- */
-export function toBytes(videos: NdArray<'float32'>): NdArray<'uint8'> {
-  // Uint8ClampedArray clamps, and rounds to the nearest.
-  const data = new Uint8ClampedArray(videos.data.length);
-  for (let i = 0; i < data.length; i++) data[i] = (videos.data[i] + 1) * 127.5;
-  return {dtype: 'uint8', shape: videos.shape, data: new Uint8Array(data.buffer)};
-}
-
 /** Clip `index` of a batch `[B, F, H, W, C]`, as a view `[F, H, W, C]`. */
 export function clipOf(videos: NdArray<'uint8'>, index: number): NdArray<'uint8'> {
   const shape = videos.shape.slice(1);

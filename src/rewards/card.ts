@@ -4,6 +4,7 @@ import {NonFiniteError} from '../errors.js';
 import type {Reward, Verification} from '../reward.js';
 import {scoreVideos} from '../rollout/scoreVideos.js';
 import type {NdArray} from '../tensor/ndarray.js';
+import {fromBytes} from '../tensor/pixels.js';
 import {fixedClips} from './fixedClips.js';
 
 /** Patterns that are scored: two for each prompt, so that rewards which compare samples of a prompt have something to compare. */
@@ -100,7 +101,7 @@ async function attempt(
 }
 
 async function clipsOf(reward: Reward, {videos, texts}: Captioned): Promise<Pick<RewardCard, 'clips' | 'clipsPerSecond'>> {
-  const floats: NdArray<'float32'> = {...videos, dtype: 'float32', data: Float32Array.from(videos.data, (x) => x / 127.5 - 1)};
+  const floats = fromBytes(videos);
   const prompts = texts.map((text) => ({id: text, text}));
   const others = prompts.map((_, i) => prompts[(i + 1) % prompts.length]);
   const swapped = await scoreVideos(reward, floats, others);

@@ -5,6 +5,7 @@
 import {z} from 'zod';
 import type {Prompt} from '../environment.js';
 import {sizeOf, type NdArray} from '../tensor/ndarray.js';
+import {toBytes} from '../tensor/pixels.js';
 
 /** Changes when an older server or client could misunderstand a message. */
 export const PROTOCOL_VERSION = 1;
@@ -47,12 +48,11 @@ export interface ScoreRequest {
 
 /** A request for videos `[B, F, H, W, C]` in [-1, 1]; what is outside is clamped, bytes are round((v + 1)·127.5). */
 export function scoreRequest(videos: NdArray<'float32'>, prompts: readonly Prompt[]): ScoreRequest {
-  // Clamps, and rounds to the nearest.
-  const bytes = Uint8ClampedArray.from(videos.data, (v) => (v + 1) * 127.5);
+  const {data} = toBytes(videos);
   return {
     version: PROTOCOL_VERSION,
     prompts: prompts.map(({id, text}) => ({id, text})),
-    videos: {shape: videos.shape, dtype: 'uint8', encoding: 'base64', data: Buffer.from(bytes.buffer).toString('base64')},
+    videos: {shape: videos.shape, dtype: 'uint8', encoding: 'base64', data: Buffer.from(data.buffer).toString('base64')},
   };
 }
 

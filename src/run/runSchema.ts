@@ -58,6 +58,12 @@ export const rewardSettings = {
     .describe('Transport map of the quality reward: "shipped", or a file of rlft fit transport.'),
 };
 
+/** Settings of every command that computes. */
+export const deviceSettings = {
+  device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
+  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
+};
+
 const frame = {
   algorithm: z.string().min(1).describe('Name of the algorithm.'),
   environment: z.string().min(1).describe('Name of the world to generate in.'),
@@ -74,8 +80,7 @@ const frame = {
     .max(2 ** 32 - 1)
     .default(42)
     .describe('Everything random is drawn from it; 0 to 4294967295.'),
-  device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
-  threads: z.int().min(0).max(1024).default(0).describe('Threads of the device; 0: one per physical core.'),
+  ...deviceSettings,
   iterations: z.int().min(1).optional().describe('Stop after so many iterations; ≥ 1.'),
   minutes: z
     .number()

@@ -3,13 +3,14 @@ import {join} from 'node:path';
 import type {ResidentTree} from '../engine/device.js';
 import type {Environment} from '../environment.js';
 import type {ResidentLearner} from '../learn/learner.js';
-import {animatedGif, animatedSheet, clipOf, contactSheet, toBytes} from '../report/pictures.js';
+import {animatedGif, animatedSheet, clipOf, contactSheet} from '../report/pictures.js';
 import type {Generator} from '../rollout/generate.js';
 import {noiseless} from '../rollout/noiseless.js';
 import type {RunFolder} from '../run/runFolder.js';
 import type {EventFile} from '../run/tensorboard.js';
 import {writeAtomically} from '../run/writeAtomically.js';
 import type {NdArray} from '../tensor/ndarray.js';
+import {toBytes} from '../tensor/pixels.js';
 
 /** Prompts that are shown. */
 const SHOWN = 8;

@@ -3,13 +3,14 @@ import {join} from 'node:path';
 import {environments} from '../builtins.js';
 import {openDevice} from '../engine/devices.js';
 import {ConfigError} from '../errors.js';
-import {animatedWebp, clipOf, contactSheet, toBytes} from '../report/pictures.js';
+import {animatedWebp, clipOf, contactSheet} from '../report/pictures.js';
 import {createGenerator} from '../rollout/generate.js';
 import {noiseless} from '../rollout/noiseless.js';
 import {packPolicyFor, putPolicy} from '../rollout/residentPolicy.js';
 import {fileName} from '../run/runFolder.js';
 import {readWeights} from '../run/weights.js';
 import {writeAtomically} from '../run/writeAtomically.js';
+import {toBytes} from '../tensor/pixels.js';
 import {weightsOf} from './open.js';
 
 /** What to sample and where to put it. */

@@ -12,7 +12,7 @@ import {float32, ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.j
 import {normals, uniforms} from '../../src/tensor/random.js';
 import {leaves, mapTree, unflatten, type Branch, type Params} from '../../src/tensor/tree.js';
 import {runEagerly} from '../support/eager.js';
-import {expectNear} from '../support/near.js';
+import {distance, expectNear} from '../support/near.js';
 
 const BATCH = 2;
 const world = fluentClips('nano');
@@ -31,16 +31,6 @@ const params = mapTree(world.initialise(1), (leaf: NdArray, path) => {
 
 const video = [BATCH, ...world.videoShape];
 const tokens = world.policy.tokenize(world.prompts('train', BATCH).map((p) => p.text));
-
-/** ‖a − b‖/‖b‖. */
-function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let [apart, size] = [0, 0];
-  for (let i = 0; i < b.length; i++) {
-    apart += (a[i] - b[i]) ** 2;
-    size += b[i] ** 2;
-  }
-  return Math.sqrt(apart / size);
-}
 
 describe('engine: a whole policy', () => {
   const reports: CompileReport[] = [];

@@ -11,7 +11,7 @@ import {float32, int32, ndarray, scalar, type NdArray} from '../../src/tensor/nd
 import {uniforms} from '../../src/tensor/random.js';
 import {leaves, type Branch, type Params} from '../../src/tensor/tree.js';
 import {runEagerly} from '../support/eager.js';
-import {expectNear} from '../support/near.js';
+import {distance, expectNear} from '../support/near.js';
 import {noiseClips, offZero, picoEncoders} from '../support/pico.js';
 import {openTestDevice} from '../support/toy.js';
 
@@ -51,16 +51,6 @@ const scheduleOf = (update: number): Record<string, NdArray> => {
     correction2: scalar(correction2),
   };
 };
-
-/** ‖a − b‖/‖b‖. */
-function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let [apart, size] = [0, 0];
-  for (let i = 0; i < b.length; i++) {
-    apart += (a[i] - b[i]) ** 2;
-    size += b[i] ** 2;
-  }
-  return Math.sqrt(apart / size);
-}
 
 describe('pre-training step of an encoder', function () {
   this.timeout(60_000);

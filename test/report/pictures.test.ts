@@ -3,15 +3,8 @@ import sharp from 'sharp';
 import {ShapeError} from '../../src/errors.js';
 import {wrapText} from '../../src/report/canvas.js';
 import {glyph, glyphOf, printable} from '../../src/report/font.js';
-import {
-  animatedGif,
-  animatedSheet,
-  animatedWebp,
-  clipOf,
-  contactSheet,
-  toBytes,
-  type Picture,
-} from '../../src/report/pictures.js';
+import {animatedGif, animatedSheet, animatedWebp, clipOf, contactSheet, type Picture} from '../../src/report/pictures.js';
+import {toBytes} from '../../src/tensor/pixels.js';
 import {float32, ndarray, type NdArray} from '../../src/tensor/ndarray.js';
 
 /** A clip in which every value says where it stands. */

@@ -34,3 +34,13 @@ export function expectNear(
 /** The largest magnitude among finite numbers, at least `floor`. */
 export const scaleOf = (numbers: ArrayLike<number>, floor = 1): number =>
   Array.from(numbers).reduce((m, x) => (Number.isFinite(x) ? Math.max(m, Math.abs(x)) : m), floor);
+
+/** ‖a − b‖/‖b‖: the relative distance of two arrays as a whole. */
+export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [apart, size] = [0, 0];
+  for (let i = 0; i < b.length; i++) {
+    apart += (a[i] - b[i]) ** 2;
+    size += b[i] ** 2;
+  }
+  return Math.sqrt(apart / size);
+}

@@ -4,14 +4,8 @@ import {logSinkhorn} from '../../src/transport/logSinkhorn.js';
 import {total, type SinkhornOptions, type TransportPlans} from '../../src/transport/batch.js';
 import {penaltyOfMass, type TransportProblem} from '../../src/transport/formulation.js';
 import {cases, expectOutput, numbers, type Case} from '../support/golden.js';
+import {type PlanParams} from '../support/plans.js';
 
-interface PlanParams {
-  epsilon: number;
-  transported_mass: number;
-  max_iterations: number;
-  tolerance: number;
-  iterations_used: number;
-}
 interface LibraryParams {
   epsilon: number;
   reg_m: number;

@@ -4,24 +4,11 @@ import fc from 'fast-check';
 import {NonFiniteError, ConfigError, ShapeError} from '../../src/errors.js';
 import {normals, uniforms} from '../../src/tensor/random.js';
 import type {SinkhornOptions, TransportBatch} from '../../src/transport/batch.js';
-import {penaltyOfMass, type TransportProblem} from '../../src/transport/formulation.js';
+import {penaltyOfMass} from '../../src/transport/formulation.js';
 import {logSinkhorn} from '../../src/transport/logSinkhorn.js';
 import {sinkhorn} from '../../src/transport/sinkhorn.js';
 import {cases, expectClose, expectOutput, numbers} from '../support/golden.js';
-
-interface PlanParams {
-  epsilon: number;
-  transported_mass: number;
-  max_iterations: number;
-  tolerance: number;
-  iterations_used: number;
-}
-
-const problems: readonly TransportProblem[] = [
-  {problem: 'balanced'},
-  {problem: 'unbalanced', penalty: 0.45},
-  {problem: 'partial', mass: 0.7},
-];
+import {problems, type PlanParams} from '../support/plans.js';
 
 /** Costs in [0, 1]. */
 const costsOf = (seed: number, count: number, rows: number, columns: number): Float32Array =>

@@ -8,25 +8,13 @@ import type {NumericFunction} from '../../src/engine/trace.js';
 import {float32, type NdArray} from '../../src/tensor/ndarray.js';
 import {leaves, mapTree, type Params} from '../../src/tensor/tree.js';
 import {normals, uniforms} from '../../src/tensor/random.js';
-import {penaltyOfMass, type Entropy, type TransportProblem} from '../../src/transport/formulation.js';
+import {penaltyOfMass, type Entropy} from '../../src/transport/formulation.js';
 import {logSinkhorn} from '../../src/transport/logSinkhorn.js';
 import {transportPlan, type TransportPlanOptions} from '../../src/transport/transportPlan.js';
 import {uniformOver} from '../../src/transport/scalingRounds.js';
 import {cases, expectClose, expectOutput, tensor, values} from '../support/golden.js';
+import {problems, type PlanParams} from '../support/plans.js';
 
-interface PlanParams {
-  epsilon: number;
-  transported_mass: number;
-  max_iterations: number;
-  tolerance: number;
-  iterations_used: number;
-}
-
-const problems: readonly TransportProblem[] = [
-  {problem: 'balanced'},
-  {problem: 'unbalanced', penalty: 0.45},
-  {problem: 'partial', mass: 0.7},
-];
 /** With kernels, and in the log domain. */
 const domains = [1, undefined];
 const costs = (seed: number, ...shape: number[]): NdArray<'float32'> =>
