@@ -74,9 +74,13 @@ export interface ClipSource {
    * Clips `indices` of the stream.
    *
    * @param stills only one random run of `stillFrames` frames of each clip, for the still-image stage.
-   * @returns videos `[B, F, H, W, C]` uint8, and the caption of each.
+   * @returns videos `[B, F, H, W, C]` uint8, the caption of each and, in the stream `pairs` of a world that can tell, a caption that
+   * is wrong in a single respect; an empty one where there is none.
    */
-  clips(indices: readonly number[], stills: boolean): Promise<{videos: NdArray<'uint8'>; texts: readonly string[]}>;
+  clips(
+    indices: readonly number[],
+    stills: boolean,
+  ): Promise<{videos: NdArray<'uint8'>; texts: readonly string[]; wrong?: readonly string[]}>;
   /** Ends the worker threads, if there are any. */
   close(): Promise<void>;
 }

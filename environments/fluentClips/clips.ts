@@ -1,5 +1,6 @@
 /** The clips of a stream as batches, rendered here or by worker threads. */
-import {besideModule, ndarray, workerPool, type ClipSource, type NdArray} from '../../src/plugin.js';
+import {besideModule, ndarray, workerPool, type ClipSource} from '../../src/plugin.js';
+import {wrongCaptionOf} from './counterfactuals.js';
 import {clipOf, stillFrames, type ClipStream} from './streams.js';
 import type {Preset} from './spec.js';
 
@@ -9,10 +10,11 @@ export interface ClipRequest {
   readonly stills: boolean;
 }
 
-/** Clips one after the other, and the caption of each. */
+/** Clips one after the other, the caption of each and, for an encoder to learn from, a wrong one. */
 export interface ClipReply {
   readonly pixels: Uint8Array<ArrayBuffer>;
   readonly texts: readonly string[];
+  readonly wrong?: readonly string[];
 }
 
 /** What every thread is told at its start. */
@@ -32,7 +34,7 @@ export function renderBatch({preset, stream}: ClipSetup, {indices, stills}: Clip
     pixels.set(clip.pixels, i * size);
     return clip.text;
   });
-  return {pixels, texts};
+  return {pixels, texts, ...(stream === 'pairs' && {wrong: indices.map((index) => wrongCaptionOf(preset, index))})};
 }
 
 /** Cuts a list into `parts` runs of nearly equal length, without empty ones. */
@@ -60,14 +62,15 @@ export function openClips(preset: Preset, stream: ClipStream, threads: number): 
       pixels.set(part.pixels, at);
       at += part.pixels.length;
     }
-    return {pixels, texts: parts.flatMap((part) => part.texts)};
+    const texts = parts.flatMap((part) => part.texts);
+    return {pixels, texts, ...(stream === 'pairs' && {wrong: parts.flatMap((part) => part.wrong ?? [])})};
   };
 
   return {
-    async clips(indices, stills): Promise<{videos: NdArray<'uint8'>; texts: readonly string[]}> {
-      const {pixels, texts} = await batch(indices, stills);
+    async clips(indices, stills) {
+      const {pixels, ...captions} = await batch(indices, stills);
       const shape = [indices.length, framesOf(preset, stills), preset.side, preset.side, 3];
-      return {videos: ndarray('uint8', shape, pixels), texts};
+      return {videos: ndarray('uint8', shape, pixels), ...captions};
     },
     async close() {
       await pool?.close();

@@ -5,7 +5,7 @@
 import {phrase, promise, type Facts, type ObjectFacts} from './caption.js';
 import {pick, type Draw} from './draws.js';
 import {relations, type ClipSpec, type Preset, type Relation} from './spec.js';
-import {isFactHeldOut, specWhere} from './streams.js';
+import {isFactHeldOut, specOf, specWhere} from './streams.js';
 
 /** What can be wrong with a caption. */
 export const counterfactualKinds = ['noun', 'color', 'motion', 'relation', 'count'] as const;
@@ -97,4 +97,19 @@ export function counterfactualOf(preset: Preset, index: number): Counterfactual 
   );
   const wrong = pick(wrongOnes(spec, draw), draw('counterfactual'));
   return {kind, spec, text: phrase(promise(spec, draw), draw), wrong: phrase(wrong, draw)};
+}
+
+/** How often each kind is chosen among those that a clip allows: few clips have a relation, and motions are learnt last. */
+const weights: Readonly<Record<CounterfactualKind, number>> = {noun: 1, color: 1, motion: 2, relation: 4, count: 1};
+
+/** A caption that is wrong in a single respect of clip `index` of the stream `pairs`; empty if there is none. */
+export function wrongCaptionOf(preset: Preset, index: number): string {
+  const {spec, draw} = specOf(preset, 'pairs', index);
+  const facts = promise(spec, draw);
+  const possible = kindsOf(preset)
+    .map((kind) => ({weight: weights[kind], facts: alternatives(preset, kind, spec, facts, draw).filter(isShown)}))
+    .filter((kind) => kind.facts.length > 0);
+  let left = draw('wrongKind') * possible.reduce((sum, {weight}) => sum + weight, 0);
+  const chosen = possible.find(({weight}) => (left -= weight) < 0);
+  return chosen === undefined ? '' : phrase(pick(chosen.facts, draw('counterfactual')), draw);
 }

@@ -21,13 +21,14 @@ interface StreamKind {
 
 /**
  * Streams of captioned clips: `train` is the policy's pre-training data with its web-like flaws, `validation` the same
- * without them, `curated` clean and uniform (real videos for a quality reward), `pairs` what an encoder learns from.
+ * without them, `curated` clean and uniform (real videos for a quality reward), `pairs` what an encoder learns from: its captions
+ * have their mistakes, its clips none, or the encoder would learn not to see them.
  */
 export const clipStreams = {
   train: {frequencies: 'zipf', flawShare: 0.25, captionNoise: true},
   validation: {frequencies: 'zipf', flawShare: 0, captionNoise: false},
   curated: {frequencies: 'uniform', flawShare: 0, captionNoise: false},
-  pairs: {frequencies: 'zipf', flawShare: 0.125, captionNoise: true},
+  pairs: {frequencies: 'zipf', flawShare: 0, captionNoise: true},
 } as const satisfies Record<string, StreamKind>;
 
 /** Name of a stream of clips. */

@@ -17,6 +17,14 @@ export interface Embedded {
   readonly captions: tf.Tensor;
 }
 
+/** For each video of a batch a caption that is wrong. */
+export interface WrongCaptions {
+  /** `[B, E]`, unit length. */
+  readonly text: tf.Tensor;
+  /** `[B]`: 0 where there is none. */
+  readonly exists: tf.Tensor;
+}
+
 /** `[A, B]`: 1 where two captions are equal. */
 const sameCaption = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
   tf.cast(tf.equal(tf.reshape(a, [-1, 1]), tf.reshape(b, [1, -1])), 'float32');
@@ -50,18 +58,29 @@ function diagonalCrossEntropy(logits: tf.Tensor): tf.Scalar {
  *
  * @param keys the candidates of the same pairs: `batch` itself, or the same as a slower copy of the network sees them.
  * @param scale s, the inverse temperature; a scalar.
+ * @param wrong `[B, E]`: a wrong caption of each video, one more candidate for that video alone, and `[B]`: 1 where there is one.
  * @param queue further candidates, of earlier batches; they must come from where the keys come from, or the network could tell
  * them from its own by their age.
  * @source Radford et al. 2021, CLIP, arXiv:2103.00020, figure 3; keys and queue: He et al. 2020, MoCo, arXiv:1911.05722, section 3.
+ * A wrong caption per video: Yuksekgonul et al. 2023, NegCLIP, arXiv:2210.01936, section 4.
  * @deviation equal captions are left out.
  */
-export function contrastiveLoss(batch: Embedded, keys: Embedded, scale: tf.Tensor, queue?: Embedded): tf.Scalar {
+export function contrastiveLoss(
+  batch: Embedded,
+  keys: Embedded,
+  scale: tf.Tensor,
+  queue?: Embedded,
+  wrong?: WrongCaptions,
+): tf.Scalar {
   const n = batch.captions.size;
   const among = tf.sub(sameCaption(batch.captions, batch.captions), identity(n));
   const barred = tf.mul(queue ? tf.concat([among, excluded(batch, queue)], 1) : among, NEVER);
   const towards = (from: tf.Tensor, side: 'text' | 'video'): tf.Scalar => {
     const candidates = queue ? tf.concat([keys[side], queue[side]]) : keys[side];
-    return diagonalCrossEntropy(tf.add(tf.mul(tf.matMul(from, candidates, false, true), scale), barred));
+    const logits = tf.add(tf.mul(tf.matMul(from, candidates, false, true), scale), barred);
+    if (side === 'video' || !wrong) return diagonalCrossEntropy(logits);
+    const own = tf.mul(tf.sum(tf.mul(from, wrong.text), 1, true), scale);
+    return diagonalCrossEntropy(tf.concat([logits, tf.add(own, tf.mul(tf.sub(1, tf.reshape(wrong.exists, [n, 1])), NEVER))], 1));
   };
   return tf.mul(tf.add(towards(batch.video, 'text'), towards(batch.text, 'video')), 0.5);
 }

@@ -72,15 +72,26 @@ function encoderLosses(
   const similarity = detach(tf.mul(tf.matMul(video.cls, text.cls, false, true), scale));
   const wrongText = hardNegatives(similarity, embedded.captions, at(batch, 'gumbel', 'text'));
   const wrongVideo = hardNegatives(tf.transpose(similarity), embedded.captions, at(batch, 'gumbel', 'video'));
-  const terms = [
-    matchingCrossEntropy(encoder.match(weights, text, video), 1, tf.onesLike(wrongText.exists)),
+  const given = batch['wrong'] as Branch<tf.Tensor> | undefined;
+  const wrong = given && {text: encoder.encodeText(weights, at(given, 'tokens')), exists: at(given, 'exists')};
+  const matches = matchingCrossEntropy(encoder.match(weights, text, video), 1, tf.onesLike(wrongText.exists));
+  const others = [
     matchingCrossEntropy(encoder.match(weights, pickText(text, wrongText.index), video), 0, wrongText.exists),
     matchingCrossEntropy(encoder.match(weights, text, pickVideo(video, wrongVideo.index)), 0, wrongVideo.exists),
+    ...(wrong ? [matchingCrossEntropy(encoder.match(weights, wrong.text, video), 0, wrong.exists)] : []),
   ];
+  const wrongCaptions = wrong && {text: wrong.text.cls, exists: wrong.exists};
   const visible = batch['visible'] as tf.Tensor | undefined;
   return {
-    contrast: tf.mul(tf.add(contrastiveLoss(embedded, embedded, scale), contrastiveLoss(embedded, keys, scale, queue)), 0.5),
-    matching: tf.div(tf.addN(terms), terms.length),
+    contrast: tf.mul(
+      tf.add(
+        contrastiveLoss(embedded, embedded, scale, undefined, wrongCaptions),
+        contrastiveLoss(embedded, keys, scale, queue),
+      ),
+      0.5,
+    ),
+    // Matches weigh as much as mismatches, so that a logit of 0 is even odds.
+    matching: tf.mul(tf.add(matches, tf.div(tf.addN(others), others.length)), 0.5),
     masked:
       maskedVideo && visible
         ? maskedVideo.loss(
@@ -107,7 +118,8 @@ function keysOf({encoder}: EncoderModule, params: Branch<tf.Tensor>, batch: Bran
  * inputs `{state, batch, schedule}` → `{state, metrics: {loss, contrast, matching, masked, gradientNorm}}`.
  *
  * `batch`: `video` uint8 `[B, F, H, W, C]`, `tokens [B, N]`, `captions [B]` int32 (equal where captions are, never 0),
- * `gumbel.text` and `gumbel.video` `[B, B]`, `visible [b, V, P]` for the first b clips if videos are masked.
+ * `wrong.tokens [B, N]` and
+ * `wrong.exists [B]` if the world gives wrong captions, `gumbel.text` and `gumbel.video` `[B, B]`, `visible [b, V, P]` for the first b clips if videos are masked.
  *
  * @param maskedWeight what the masked loss is multiplied with.
  */

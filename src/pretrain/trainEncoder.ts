@@ -1,10 +1,10 @@
 /** Pre-trains a video-text encoder on a world's captioned clips, one update after another, and yields its state. */
 import type {Device, ResidentTree} from '../engine/device.js';
-import type {EncoderModule} from '../encoder.js';
+import type {EncoderModule, VideoTextEncoder} from '../encoder.js';
 import type {ClipSource, Environment} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import {emaDecayAt} from '../numeric/optim/ema.js';
-import {int32, ndarray, zeros, type NdArray} from '../tensor/ndarray.js';
+import {float32, int32, ndarray, zeros, type NdArray} from '../tensor/ndarray.js';
 import {hash32, permutation, uniforms} from '../tensor/random.js';
 import type {Params} from '../tensor/tree.js';
 import {encoderStep, initialEncoderState, trainedParameters} from './encoderStep.js';
@@ -62,6 +62,15 @@ export interface EncoderStart {
 /** A caption as a number: equal where captions are, never 0, which marks an empty place of the queue. */
 const captionId = (text: string): number => hash32(text) | 0 || 1;
 
+/** Wrong captions as tokens, and where there is one. A wrong caption that says what the clip's own says is none. */
+function wrongCaptions(encoder: VideoTextEncoder, texts: readonly string[], wrong: readonly string[]): Params {
+  const exists = wrong.map((text, i) => text !== '' && text !== texts[i]);
+  return {
+    tokens: encoder.tokenize(texts.map((text, i) => (exists[i] ? wrong[i] : text))),
+    exists: float32(exists.map(Number)),
+  };
+}
+
 /** `[b, V, P]`: for each clip V tubes of P at random, a row with a single 1 for each. */
 export function drawVisible(seed: number, iteration: number, clips: number, visible: number, tubes: number): NdArray<'float32'> {
   const out = zeros('float32', [clips, visible, tubes]);
@@ -110,7 +119,7 @@ export async function openEncoderTrainer(
   let updates = start.updates ?? 0;
 
   const batchOf = async (n: number): Promise<Params> => {
-    const {videos, texts} = await source.clips(
+    const {videos, texts, wrong} = await source.clips(
       Array.from({length: plan.batch}, (_, i) => n * plan.batch + i),
       false,
     );
@@ -119,6 +128,7 @@ export async function openEncoderTrainer(
       video: videos,
       tokens: encoder.tokenize(texts),
       captions: int32(texts.map(captionId)),
+      ...(wrong && {wrong: wrongCaptions(encoder, texts, wrong)}),
       gumbel: {text: gumbels(seed, 'wrongText', n, plan.batch), video: gumbels(seed, 'wrongVideo', n, plan.batch)},
       ...(masked && {
         visible: drawVisible(seed, n, Math.max(1, Math.round(masked.share * plan.batch)), masked.visible, masked.tubes),
