@@ -75,7 +75,7 @@ export interface ClipSource {
    *
    * @param stills only one random run of `stillFrames` frames of each clip, for the still-image stage.
    * @returns videos `[B, F, H, W, C]` uint8, the caption of each and, in the stream `pairs` of a world that can tell, a caption that
-   * is wrong in a single respect; an empty one where there is none.
+   * is wrong in a single respect.
    */
   clips(
     indices: readonly number[],

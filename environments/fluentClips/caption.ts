@@ -6,6 +6,7 @@
  */
 import {ConfigError, ndarray, type NdArray} from '../../src/plugin.js';
 import {pick, type Draw} from './draws.js';
+import type {Flaw} from './corrupt.js';
 import {
   colors,
   nouns,
@@ -41,6 +42,24 @@ const relationPhrases: Readonly<Record<Relation, string>> = {
   above: 'above',
   below: 'below',
 };
+
+/**
+ * What a caption that an encoder learns from says of a spoilt clip, as people do who describe what they see. Prompts have no such
+ * words. A clip that stands still is not called spoilt: it looks like one whose object stands still.
+ */
+export const flawWords = {
+  blur: 'blurry',
+  noise: 'noisy',
+  flicker: 'flickering',
+  jitter: 'shaky',
+  vanishing: 'vanishing',
+  cast: 'tinted',
+} as const satisfies Partial<Record<Flaw, string>>;
+
+/** A flaw that has a word. */
+export type NamedFlaw = keyof typeof flawWords;
+/** All of them. */
+export const namedFlaws = Object.keys(flawWords) as readonly NamedFlaw[];
 
 /** What a caption says of one object; `null` is what it leaves open. */
 export interface ObjectFacts {
@@ -112,9 +131,12 @@ const split = (text: string): string[] =>
     .split(/\s+/)
     .filter((w) => w !== '');
 
+/** Words of an encoder: the preset's, and those of flaws. */
+export const encoderVocabularyOf = (preset: Preset): readonly string[] => [...vocabularyOf(preset), ...Object.values(flawWords)];
+
 /** Makes the tokenizer of a preset: captions to `[B, textLength]` int32, 0 = padding. */
-export function tokenizerOf(preset: Preset): (texts: readonly string[]) => NdArray<'int32'> {
-  const ids = new Map(vocabularyOf(preset).map((word, id) => [word, id]));
+export function tokenizerOf(preset: Preset, vocabulary = vocabularyOf(preset)): (texts: readonly string[]) => NdArray<'int32'> {
+  const ids = new Map(vocabulary.map((word, id) => [word, id]));
   return (texts) => {
     const length = preset.textLength;
     const data = new Int32Array(texts.length * length);

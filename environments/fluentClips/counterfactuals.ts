@@ -2,10 +2,10 @@
  * Clips with a caption that is true and one that is wrong in a single respect: what a matching reward has to tell apart. Neither
  * caption gives itself away: both are captions that a stream might have written, of compositions that are seen in training.
  */
-import {phrase, promise, type Facts, type ObjectFacts} from './caption.js';
+import {namedFlaws, phrase, promise, type Facts, type NamedFlaw, type ObjectFacts} from './caption.js';
 import {pick, type Draw} from './draws.js';
 import {relations, type ClipSpec, type Preset, type Relation} from './spec.js';
-import {isFactHeldOut, specOf, specWhere} from './streams.js';
+import {flawOf, isFactHeldOut, specOf, specWhere, withFlaw} from './streams.js';
 
 /** What can be wrong with a caption. */
 export const counterfactualKinds = ['noun', 'color', 'motion', 'relation', 'count'] as const;
@@ -100,16 +100,28 @@ export function counterfactualOf(preset: Preset, index: number): Counterfactual 
 }
 
 /** How often each kind is chosen among those that a clip allows: few clips have a relation, and motions are learnt last. */
-const weights: Readonly<Record<CounterfactualKind, number>> = {noun: 1, color: 1, motion: 2, relation: 4, count: 1};
+const weights: Readonly<Record<CounterfactualKind | 'flaw', number>> = {noun: 1, color: 1, motion: 3, relation: 12, count: 1, flaw: 1};
 
-/** A caption that is wrong in a single respect of clip `index` of the stream `pairs`; empty if there is none. */
+/**
+ * A caption that is wrong in a single respect of clip `index` of the stream `pairs`: in one of the kinds, or in what it says of a
+ * flaw.
+ */
 export function wrongCaptionOf(preset: Preset, index: number): string {
   const {spec, draw} = specOf(preset, 'pairs', index);
   const facts = promise(spec, draw);
-  const possible = kindsOf(preset)
-    .map((kind) => ({weight: weights[kind], facts: alternatives(preset, kind, spec, facts, draw).filter(isShown)}))
-    .filter((kind) => kind.facts.length > 0);
+  const flaw = flawOf('pairs', draw) as NamedFlaw | null;
+  const wrongFlaw = flaw === null ? pick(namedFlaws, draw('wrongFlaw')) : null;
+  const possible = [
+    {weight: weights.flaw, captions: [{facts, flaw: wrongFlaw}]},
+    ...kindsOf(preset).map((kind) => ({
+      weight: weights[kind],
+      captions: alternatives(preset, kind, spec, facts, draw)
+        .filter(isShown)
+        .map((wrong) => ({facts: wrong, flaw})),
+    })),
+  ].filter(({captions}) => captions.length > 0);
   let left = draw('wrongKind') * possible.reduce((sum, {weight}) => sum + weight, 0);
-  const chosen = possible.find(({weight}) => (left -= weight) < 0);
-  return chosen === undefined ? '' : phrase(pick(chosen.facts, draw('counterfactual')), draw);
+  const {captions} = possible.find(({weight}) => (left -= weight) < 0)!;
+  const wrong = pick(captions, draw('counterfactual'));
+  return withFlaw(phrase(wrong.facts, draw), wrong.flaw);
 }

@@ -1,6 +1,6 @@
 /** The video-text encoders of the world: A for rewards, and B, of another architecture, which no reward may use. */
 import {videoTextEncoder, type EncoderModule} from '../../src/plugin.js';
-import {tokenizerOf, vocabularyOf} from './caption.js';
+import {encoderVocabularyOf, tokenizerOf} from './caption.js';
 import type {Preset} from './spec.js';
 
 /** Sizes of both at one size of the world. */
@@ -36,8 +36,9 @@ export function encodersOf(preset: Preset): readonly EncoderModule[] {
   const {side, frames, textLength} = preset;
   const {a, b, embedding} = sizes[preset.name];
   const latentShape = [frames, side, side, 3] as const;
-  const text = {words: vocabularyOf(preset).length, length: textLength, depth: 2};
-  const shared = {embeddingWidth: embedding, tokenize: tokenizerOf(preset)};
+  const vocabulary = encoderVocabularyOf(preset);
+  const text = {words: vocabulary.length, length: textLength, depth: 2};
+  const shared = {embeddingWidth: embedding, tokenize: tokenizerOf(preset, vocabulary)};
   return [
     videoTextEncoder({
       ...shared,

@@ -3,8 +3,8 @@
  * two streams share a draw, and only `heldOutCompositional` shows held-out compositions.
  */
 import {drawsFor, pick, uniformOf, type Draw} from './draws.js';
-import {caption, factsOf, phrase, promise, type Facts} from './caption.js';
-import {corrupt, flaws, misreport} from './corrupt.js';
+import {caption, factsOf, flawWords, namedFlaws, phrase, promise, type Facts, type NamedFlaw} from './caption.js';
+import {corrupt, flaws, misreport, type Flaw} from './corrupt.js';
 import {isClipHeldOut, isColorHeldOut, isMotionHeldOut, isPairHeldOut} from './splits.js';
 import {render} from './render.js';
 import {sampleSpec, type Frequencies} from './sample.js';
@@ -16,19 +16,21 @@ interface StreamKind {
   readonly frequencies: Frequencies;
   /** Share of spoilt clips. */
   readonly flawShare: number;
+  /** Whether captions name the flaw; only flaws that have a name come then. */
+  readonly flawsNamed: boolean;
   readonly captionNoise: boolean;
 }
 
 /**
  * Streams of captioned clips: `train` is the policy's pre-training data with its web-like flaws, `validation` the same
- * without them, `curated` clean and uniform (real videos for a quality reward), `pairs` what an encoder learns from: its captions
- * have their mistakes, its clips none, or the encoder would learn not to see them.
+ * without them, `curated` clean and uniform (real videos for a quality reward), `pairs` what an encoder learns from: there
+ * captions say what is wrong with a clip, or the encoder would learn not to see it.
  */
 export const clipStreams = {
-  train: {frequencies: 'zipf', flawShare: 0.25, captionNoise: true},
-  validation: {frequencies: 'zipf', flawShare: 0, captionNoise: false},
-  curated: {frequencies: 'uniform', flawShare: 0, captionNoise: false},
-  pairs: {frequencies: 'zipf', flawShare: 0, captionNoise: true},
+  train: {frequencies: 'zipf', flawShare: 0.25, flawsNamed: false, captionNoise: true},
+  validation: {frequencies: 'zipf', flawShare: 0, flawsNamed: false, captionNoise: false},
+  curated: {frequencies: 'uniform', flawShare: 0, flawsNamed: false, captionNoise: false},
+  pairs: {frequencies: 'zipf', flawShare: 0.25, flawsNamed: true, captionNoise: true},
 } as const satisfies Record<string, StreamKind>;
 
 /** Name of a stream of clips. */
@@ -62,10 +64,21 @@ export function specWhere(
 export const specOf = (preset: Preset, stream: ClipStream, index: number): {spec: ClipSpec; draw: Draw} =>
   specWhere(preset, `clips/${stream}`, index, clipStreams[stream].frequencies, (spec) => !isClipHeldOut(spec));
 
+/** What is wrong with a clip of a stream, if anything. */
+export function flawOf(stream: ClipStream, draw: Draw): Flaw | null {
+  const {flawShare, flawsNamed} = clipStreams[stream];
+  return draw('flawed') < flawShare ? pick<Flaw>(flawsNamed ? namedFlaws : flaws, draw('flaw')) : null;
+}
+
+/** A caption that names a flaw; as it is without one. */
+export const withFlaw = (text: string, flaw: NamedFlaw | null): string => (flaw === null ? text : `${text} ${flawWords[flaw]}`);
+
 /** The caption of a clip, with the mistakes of its stream. */
 function captionOf(preset: Preset, stream: ClipStream, spec: ClipSpec, draw: Draw): string {
   const facts = promise(spec, draw);
-  return phrase(clipStreams[stream].captionNoise ? misreport(preset, facts, draw) : facts, draw);
+  const {captionNoise, flawsNamed} = clipStreams[stream];
+  const text = phrase(captionNoise ? misreport(preset, facts, draw) : facts, draw);
+  return withFlaw(text, flawsNamed ? (flawOf(stream, draw) as NamedFlaw | null) : null);
 }
 
 /** The caption of clip `index` of a stream. */
@@ -92,7 +105,8 @@ export const stillFrames = 2;
 export function clipOf(preset: Preset, stream: ClipStream, index: number, still: boolean): CaptionedClip {
   const {spec, draw} = specOf(preset, stream, index);
   const pixels = render(preset, spec);
-  if (draw('flawed') < clipStreams[stream].flawShare) corrupt(preset, spec, pixels, pick(flaws, draw('flaw')), draw);
+  const flaw = flawOf(stream, draw);
+  if (flaw !== null) corrupt(preset, spec, pixels, flaw, draw);
   const text = captionOf(preset, stream, spec, draw);
   if (!still) return {text, pixels};
   const size = (pixels.length / preset.frames) * stillFrames;

@@ -62,14 +62,11 @@ export interface EncoderStart {
 /** A caption as a number: equal where captions are, never 0, which marks an empty place of the queue. */
 const captionId = (text: string): number => hash32(text) | 0 || 1;
 
-/** Wrong captions as tokens, and where there is one. A wrong caption that says what the clip's own says is none. */
-function wrongCaptions(encoder: VideoTextEncoder, texts: readonly string[], wrong: readonly string[]): Params {
-  const exists = wrong.map((text, i) => text !== '' && text !== texts[i]);
-  return {
-    tokens: encoder.tokenize(texts.map((text, i) => (exists[i] ? wrong[i] : text))),
-    exists: float32(exists.map(Number)),
-  };
-}
+/** Wrong captions as tokens, and where they are: one that says what the clip's own says, by a mistake of that one, is none. */
+const wrongCaptions = (encoder: VideoTextEncoder, texts: readonly string[], wrong: readonly string[]): Params => ({
+  tokens: encoder.tokenize(wrong),
+  exists: float32(wrong.map((text, i) => Number(text !== texts[i]))),
+});
 
 /** `[b, V, P]`: for each clip V tubes of P at random, a row with a single 1 for each. */
 export function drawVisible(seed: number, iteration: number, clips: number, visible: number, tubes: number): NdArray<'float32'> {
