@@ -100,7 +100,14 @@ export function counterfactualOf(preset: Preset, index: number): Counterfactual 
 }
 
 /** How often each kind is chosen among those that a clip allows: few clips have a relation, and motions are learnt last. */
-const weights: Readonly<Record<CounterfactualKind | 'flaw', number>> = {noun: 1, color: 1, motion: 3, relation: 12, count: 1, flaw: 1};
+const weights: Readonly<Record<CounterfactualKind | 'flaw', number>> = {
+  noun: 1,
+  color: 1,
+  motion: 3,
+  relation: 12,
+  count: 1,
+  flaw: 1,
+};
 
 /**
  * A caption that is wrong in a single respect of clip `index` of the stream `pairs`: in one of the kinds, or in what it says of a

@@ -84,10 +84,7 @@ function encoderLosses(
   const visible = batch['visible'] as tf.Tensor | undefined;
   return {
     contrast: tf.mul(
-      tf.add(
-        contrastiveLoss(embedded, embedded, scale, undefined, wrongCaptions),
-        contrastiveLoss(embedded, keys, scale, queue),
-      ),
+      tf.add(contrastiveLoss(embedded, embedded, scale, undefined, wrongCaptions), contrastiveLoss(embedded, keys, scale, queue)),
       0.5,
     ),
     // Matches weigh as much as mismatches, so that a logit of 0 is even odds.

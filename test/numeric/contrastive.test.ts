@@ -70,6 +70,22 @@ describe('contrastive loss', () => {
     expect(loss(keys, 3, empty)).to.be.closeTo(reference(batch, keys, 3), 1e-5);
   });
 
+  it('has a wrong caption as one more candidate of its own video, where there is one', () => {
+    const wrong = unit(4);
+    const exists = [1, 0, 1, 0];
+    const found = contrastiveLoss(tensors(batch), tensors(batch), tf.scalar(5), undefined, {
+      text: tf.tensor2d(wrong),
+      exists: tf.tensor1d(exists),
+    }).dataSync()[0];
+    // By the definition: row i's sum of exponentials grows by that of its wrong caption.
+    const grown = batch.video.map((video, i) => {
+      const others = batch.text.filter((_, j) => j === i || batch.captions[j] !== batch.captions[i]);
+      const sum = others.reduce((total, text) => total + Math.exp(5 * dot(video, text)), 0);
+      return Math.log1p((exists[i] * Math.exp(5 * dot(video, wrong[i]))) / sum);
+    });
+    expect(found).to.be.closeTo(reference(batch, batch, 5) + grown.reduce((a, b) => a + b) / 4 / 2, 1e-5);
+  });
+
   it('is small where pairs coincide and all others are far, and log of the candidates where all are alike', () => {
     const axes = [
       [1, 0, 0],

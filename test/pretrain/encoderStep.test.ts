@@ -8,6 +8,7 @@ import {encoderStep, initialEncoderState, trainedParameters} from '../../src/pre
 import {adamOptions, networkLayout} from '../../src/pretrain/optimise.js';
 import {drawVisible} from '../../src/pretrain/trainEncoder.js';
 import {float32, int32, ndarray, scalar, type NdArray} from '../../src/tensor/ndarray.js';
+import {asVideo} from '../../src/tensor/pixels.js';
 import {uniforms} from '../../src/tensor/random.js';
 import {leaves, type Branch, type Params} from '../../src/tensor/tree.js';
 import {runEagerly} from '../support/eager.js';
@@ -36,6 +37,7 @@ const batchOf = ({encoder, maskedVideo}: EncoderModule, masked: number): Record<
     ),
     tokens: encoder.tokenize(texts),
     captions: int32([11, 12, 13, 12]),
+    wrong: {tokens: encoder.tokenize(['a red dog', 'a car', 'a dog left', 'a dog']), exists: float32([1, 1, 1, 0])},
     gumbel: {text: gumbels('text'), video: gumbels('video')},
     visible: drawVisible(1, 0, masked, maskedVideo!.visible, maskedVideo!.tubes),
   };
@@ -132,6 +134,33 @@ describe('pre-training step of an encoder', function () {
       expect(last['masked'], 'masked').to.be.below(0.8 * seen[0]['masked']);
     });
   }
+
+  it('asks the matching head about the wrong captions that exist, a third of the mismatches', () => {
+    const module = picoEncoders.a;
+    const params = offZero(trainedParameters(module, 1));
+    const layout = networkLayout(params);
+    const batch = batchOf(module, COUNT);
+    const wrong = batch['wrong'] as Record<string, NdArray>;
+    const matching = (exists: readonly number[]): number => {
+      const given = {...batch, wrong: {...wrong, exists: float32(exists)}};
+      const state = initialEncoderState(module, params, layout, QUEUE);
+      const {metrics} = runEagerly(encoderStep(module, layout, 2), {state, batch: given, schedule: scheduleOf(1)});
+      return (metrics as Record<string, NdArray>)['matching'].data[0];
+    };
+    const {logits} = runEagerly(
+      (x) => {
+        const weights = x['params'] as Branch<tf.Tensor>;
+        const text = module.encoder.encodeText(weights, x['tokens'] as tf.Tensor);
+        return {
+          logits: module.encoder.match(weights, text, module.encoder.encodeVideo(weights, asVideo(x['video'] as tf.Tensor))),
+        };
+      },
+      {params: params['encoder'], tokens: wrong['tokens'], video: batch['video']},
+    ) as {logits: NdArray};
+    const losses = [0, 1, 2].map((i) => Math.log1p(Math.exp(logits.data[2 * i + 1] - logits.data[2 * i])));
+    const mean = losses.reduce((a, b) => a + b) / 3;
+    expect(matching([1, 1, 1, 0]) - matching([0, 0, 0, 0])).to.be.closeTo(mean / 6, 1e-5);
+  });
 
   it('goes without masked videos where there are none', () => {
     const {maskedVideo: _, ...module} = picoEncoders.a;

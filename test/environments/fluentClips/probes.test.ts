@@ -1,11 +1,25 @@
 /** What encoders are examined with: true captions are true, wrong ones are wrong in one respect, worse clips are worse. */
 import {expect} from 'chai';
-import {factsOf, type Facts} from '../../../environments/fluentClips/caption.js';
-import {counterfactualOf, kindsOf, type Counterfactual} from '../../../environments/fluentClips/counterfactuals.js';
+import {
+  factsOf,
+  flawWords,
+  phrase,
+  promise,
+  tokenizerOf,
+  type Facts,
+  type NamedFlaw,
+} from '../../../environments/fluentClips/caption.js';
+import {
+  counterfactualOf,
+  kindsOf,
+  wrongCaptionOf,
+  type Counterfactual,
+} from '../../../environments/fluentClips/counterfactuals.js';
 import {degradations} from '../../../environments/fluentClips/degrade.js';
+import {encodersOf} from '../../../environments/fluentClips/encoders.js';
 import {openJudge} from '../../../environments/fluentClips/judge/judge.js';
 import {probesOf} from '../../../environments/fluentClips/probes.js';
-import {promptSpec, isFactHeldOut} from '../../../environments/fluentClips/streams.js';
+import {clipOf, flawOf, isFactHeldOut, promptSpec, specOf, textOf, withFlaw} from '../../../environments/fluentClips/streams.js';
 import {render} from '../../../environments/fluentClips/render.js';
 import {presets} from '../../../environments/fluentClips/spec.js';
 import {float32, type NdArray} from '../../../src/tensor/ndarray.js';
@@ -16,19 +30,76 @@ const asFloats = ({shape, data}: NdArray<'uint8'>): NdArray<'float32'> =>
     shape,
   );
 
+describe('the pairs that an encoder learns from', () => {
+  const preset = presets.mini;
+  const indices = Array.from({length: 400}, (_, i) => i);
+  const words = Object.values<string>(flawWords);
+  /** The word of a flaw at the end of a caption, and the rest. */
+  const parted = (text: string): [string, string | null] => {
+    const last = text.split(' ').at(-1)!;
+    return words.includes(last) ? [text.slice(0, -last.length - 1), last] : [text, null];
+  };
+
+  it('name what is wrong with a clip: a quarter of them, every flaw that has a name; the others are clean', () => {
+    const seen = new Map<string, number>();
+    for (const index of indices) {
+      const {spec, draw} = specOf(preset, 'pairs', index);
+      const {text, pixels} = clipOf(preset, 'pairs', index, false);
+      const flaw = flawOf('pairs', draw);
+      const [, word] = parted(text);
+      expect(word).to.equal(flaw === null ? null : flawWords[flaw as keyof typeof flawWords]);
+      if (word === null) expect(Buffer.compare(pixels, render(preset, spec)), text).to.equal(0);
+      else seen.set(word, (seen.get(word) ?? 0) + 1);
+    }
+    expect([...seen.keys()]).to.have.members(words);
+    expect([...seen.values()].reduce((a, b) => a + b) / indices.length).to.be.within(0.18, 0.32);
+  });
+
+  it('come with a caption that is wrong in one respect, most often in what is hard to see', () => {
+    const kinds = new Map<string, number>();
+    for (const index of indices) {
+      const {spec} = specOf(preset, 'pairs', index);
+      const [right, flaw] = parted(clipTextWithoutMistakes(index));
+      const [wrong, wrongFlaw] = parted(wrongCaptionOf(preset, index));
+      const counted = factsOf(wrong).objects.length !== spec.objects.length;
+      const found = flaw === wrongFlaw ? (counted ? ['count'] : differencesOf({text: right, wrong})) : ['flaw'];
+      expect(found, `${right} ${flaw} / ${wrong} ${wrongFlaw}`).to.have.length(1);
+      if (flaw !== wrongFlaw) expect(wrong).to.equal(right);
+      expect(isFactHeldOut(factsOf(wrong)), wrong).to.equal(false);
+      kinds.set(found[0], (kinds.get(found[0]) ?? 0) + 1);
+    }
+    expect([...kinds.keys()]).to.have.members([...kindsOf(preset), 'flaw']);
+    expect(kinds.get('motion')!).to.be.above(1.5 * kinds.get('noun')!);
+    expect(kinds.get('relation')!).to.be.within(20, 60);
+  });
+
+  /** The caption of pair `index` as an annotator without mistakes writes it. */
+  function clipTextWithoutMistakes(index: number): string {
+    const {spec, draw} = specOf(preset, 'pairs', index);
+    return withFlaw(phrase(promise(spec, draw), draw), flawOf('pairs', draw) as NamedFlaw | null);
+  }
+
+  it('have captions that the encoders can read, and the policy cannot', () => {
+    const [a] = encodersOf(preset);
+    const texts = indices.flatMap((i) => [textOf(preset, 'pairs', i), wrongCaptionOf(preset, i)]);
+    expect(() => a.encoder.tokenize(texts)).not.to.throw();
+    expect(() => tokenizerOf(preset)(['a red car at night noisy'])).to.throw(/'noisy' is not a word/);
+  });
+});
+
+/** Which of the facts differ. */
+function differencesOf({text, wrong}: Pick<Counterfactual, 'text' | 'wrong'>): string[] {
+  const [a, b] = [factsOf(text), factsOf(wrong)];
+  const pairs = a.objects.flatMap((object, i) => {
+    const other = b.objects[i];
+    return other === undefined ? [] : (['noun', 'color', 'motion'] as const).filter((key) => object[key] !== other[key]);
+  });
+  return [...pairs, ...(a.relation === b.relation ? [] : ['relation']), ...(a.scene === b.scene ? [] : ['scene'])];
+}
+
 describe('counterfactual captions', () => {
   const items = Array.from({length: 200}, (_, i) => counterfactualOf(presets.mini, i));
   const of = (kind: string): Counterfactual[] => items.filter((item) => item.kind === kind);
-  /** Which of the facts differ. */
-  const differences = ({text, wrong}: Counterfactual): string[] => {
-    const [a, b] = [factsOf(text), factsOf(wrong)];
-    const pairs = a.objects.flatMap((object, i) => {
-      const other = b.objects[i];
-      return other === undefined ? [] : (['noun', 'color', 'motion'] as const).filter((key) => object[key] !== other[key]);
-    });
-    return [...pairs, ...(a.relation === b.relation ? [] : ['relation']), ...(a.scene === b.scene ? [] : ['scene'])];
-  };
-
   it('take turns in what is wrong', () => {
     expect(items.slice(0, 5).map(({kind}) => kind)).to.deep.equal(['noun', 'color', 'motion', 'relation', 'count']);
     for (const kind of kindsOf(presets.mini)) expect(of(kind)).to.have.length(40);
@@ -37,7 +108,7 @@ describe('counterfactual captions', () => {
 
   it('differ in that one respect', () => {
     for (const kind of ['noun', 'color', 'motion', 'relation']) {
-      for (const item of of(kind)) expect(differences(item), `${item.text} / ${item.wrong}`).to.deep.equal([kind]);
+      for (const item of of(kind)) expect(differencesOf(item), `${item.text} / ${item.wrong}`).to.deep.equal([kind]);
     }
     for (const {text, wrong, spec} of of('count')) {
       const [a, b] = [factsOf(text), factsOf(wrong)];
