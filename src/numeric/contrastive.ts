@@ -62,7 +62,7 @@ function diagonalCrossEntropy(logits: tf.Tensor): tf.Scalar {
  * @param queue further candidates, of earlier batches; they must come from where the keys come from, or the network could tell
  * them from its own by their age.
  * @source Radford et al. 2021, CLIP, arXiv:2103.00020, figure 3; keys and queue: He et al. 2020, MoCo, arXiv:1911.05722, section 3.
- * A wrong caption per video: Yuksekgonul et al. 2023, NegCLIP, arXiv:2210.01936, section 4.
+ * A wrong caption per video: Yuksekgonul et al. 2023, NegCLIP, arXiv:2210.01936.
  * @deviation equal captions are left out.
  */
 export function contrastiveLoss(
