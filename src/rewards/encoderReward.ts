@@ -61,6 +61,7 @@ export const encoderReward = ({name, summary, heldConstant, transported = false,
     const map = transported ? await context.transportMap() : undefined;
     const view: EncoderView = {
       frozen,
+      files: [frozen.file, ...(map ? [map.file] : [])],
       params: map?.params ?? {},
       scoreOf: (own, seen) => scoreOf({...seen, transport: (text) => (map ? map.apply(own, text) : text)}),
     };

@@ -15,6 +15,8 @@ export interface SeenPairs {
 /** A score as a function of what an encoder sees. */
 export interface EncoderView {
   readonly frozen: FrozenEncoder;
+  /** Files that its weights came from, the encoder's first; for messages. */
+  readonly files: readonly string[];
   /** What the score has of its own beside the encoder, such as a transport map. */
   readonly params: Params;
   /** `[B]`, differentiable in the video. */

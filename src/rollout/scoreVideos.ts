@@ -29,6 +29,20 @@ export async function scoreParts(reward: Reward, videos: NdArray<'float32'>, pro
 }
 
 /**
+ * The same, by reward: of itself and of each of its parts.
+ *
+ * @throws as `scoreVideos`.
+ */
+export async function scoreAll(
+  reward: Reward,
+  videos: NdArray<'float32'>,
+  prompts: readonly Prompt[],
+): Promise<ReadonlyMap<Reward, Float32Array>> {
+  const {scores, parts} = await scoreParts(reward, videos, prompts);
+  return new Map([[reward, scores], ...(reward.parts ?? []).map((part) => [part, parts[part.name]] as const)]);
+}
+
+/**
  * Checks what a reward gave.
  *
  * @throws as `scoreVideos`.

@@ -15,6 +15,7 @@ const [module] = noisyWorld.encoders!;
 
 /** A fresh matching head says the same of everything; a little noise on all weights makes it look. */
 export const noisyEncoder: FrozenEncoder = {
+  file: 'noisy.safetensors',
   module,
   encoder: module.encoder,
   params: mapTree(module.initialise(3), (leaf: NdArray, prompt) => {
