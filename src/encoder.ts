@@ -131,4 +131,6 @@ export interface FrozenEncoder {
   readonly module: EncoderModule;
   readonly encoder: VideoTextEncoder;
   readonly params: Params;
+  /** Where the parameters came from, for messages. */
+  readonly file: string;
 }

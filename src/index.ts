@@ -64,7 +64,9 @@ export {resolveReward, type RewardSources} from './rewards/resolveReward.js';
 export {loadReward} from './rewards/loadReward.js';
 export {httpReward, type HttpRewardOptions} from './rewards/httpReward.js';
 export type {Patience} from './rewards/httpExchange.js';
-export {rewardCard, type RewardCard, type Spread} from './rewards/card.js';
+export {rewardCard, type RewardCard} from './rewards/card.js';
+export type {Reading} from './rewards/readClips.js';
+export type {Spread} from './rewards/spread.js';
 export {fixedClips} from './rewards/fixedClips.js';
 export {expectedScores, openRewardWeights, verifiedReward, type RewardWeights} from './rewards/verifiedReward.js';
 

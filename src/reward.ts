@@ -7,6 +7,7 @@ import type {Tensor} from '@tensorflow/tfjs-core';
 import type {FrozenEncoder} from './encoder.js';
 import type {Device} from './engine/device.js';
 import type {Environment, Judge, Prompt} from './environment.js';
+import type {EncoderView} from './rewards/encoderView.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
 import type {TransportMap} from './transport/maps/transportMap.js';
@@ -18,6 +19,8 @@ export interface DifferentiableReward {
    * gradient is that of the score.
    */
   readonly heldConstant?: string;
+  /** How it looks through a video-text encoder, if it does: rewards that look through the same one are computed together. */
+  readonly through?: EncoderView;
   readonly params: Params;
   /** What the function needs to know about the prompts, as arrays. */
   encode(prompts: readonly Prompt[]): Params;

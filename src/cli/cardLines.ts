@@ -1,5 +1,6 @@
 /** A reward's verification card in words: a line for each reward and part in a run, a table in `rlft reward check`. */
-import type {RewardCard, Spread} from '../rewards/card.js';
+import type {RewardCard} from '../rewards/card.js';
+import type {Spread} from '../rewards/spread.js';
 import {shortNumber} from './progress.js';
 
 const number = (x: number): string => shortNumber(Number(x.toPrecision(3)));
@@ -18,11 +19,11 @@ function facts(card: RewardCard): [name: string, fact: string][] {
       ? [
           [
             'clips',
-            `mean ${number(clips.own.mean)} with their captions (${range(clips.own)}), ${number(clips.swapped.mean)} with each other's`,
+            `mean ${number(clips.own.mean)} with their captions (${range(clips.own)}), ${number(clips.swapped.mean)} with others'; ${clips.preferred} of ${clips.clips} prefer their own among ${clips.captions}`,
           ],
         ]
       : []),
-    ['speed', `${number(card.clipsPerSecond)} clips/s`],
+    ...(card.clipsPerSecond === undefined ? [] : [['speed', `${number(card.clipsPerSecond)} clips/s`]]),
     ['gradient', card.differentiable ? 'differentiable' : 'not differentiable: for policy gradients only'],
     ...(verified
       ? [

@@ -1,17 +1,20 @@
 /** A reward made of others by an expression. */
 import type {Tensor} from '@tensorflow/tfjs-core';
+import type {Device} from '../engine/device.js';
 import type {Prompt} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import {parseExpression, type Expression} from '../expression.js';
 import type {DifferentiableReward, Reward, RewardContext, RewardModule} from '../reward.js';
-import {scoreVideos} from '../rollout/scoreVideos.js';
-import type {Branch, Params} from '../tensor/tree.js';
+import {scoreOnDevice} from '../rollout/scoreOnDevice.js';
+import {checkScores, scoreVideos} from '../rollout/scoreVideos.js';
+import type {Branch} from '../tensor/tree.js';
 import {evaluateExpression, traceExpression} from './evaluateExpression.js';
 import {groupMeans} from './groupNormalise.js';
+import {jointForm} from './jointForm.js';
 
 /**
- * Composes rewards. Each one that the expression names is opened once; they score at the same time; and the composed reward is
- * differentiable if all of them are.
+ * Composes rewards. Each one that the expression names is opened once; they score at the same time, those that look through an
+ * encoder in one graph; and the composed reward is differentiable if all of them are.
  *
  * @param text such as `0.7*quality + 0.3*clip(judge, 0, 1)`; docs/rewards.md tells what can be in it. It is the reward's name too.
  * @param modules what the names mean; more than the expression uses are allowed.
@@ -26,7 +29,7 @@ export function composeReward(text: string, modules: readonly RewardModule[]): R
     name: text,
     unit: '1',
     summary: used.map(({name, summary}) => `${name}: ${summary}`).join('; '),
-    open: async (context) => composed(expression, await openAll(used, context)),
+    open: async (context) => composed(expression, await openAll(used, context), context.device),
   };
 }
 
@@ -44,14 +47,24 @@ const closeAll = async (rewards: readonly Reward[]): Promise<void> => {
   await Promise.all(rewards.map(async (reward) => reward.close?.()));
 };
 
-function composed(expression: Expression, parts: readonly Reward[]): Reward {
+function composed(expression: Expression, parts: readonly Reward[], device: Device): Reward {
+  const forms = parts.flatMap(({differentiable}, i) => (differentiable ? [[expression.names[i], differentiable] as const] : []));
+  const seeing = Object.fromEntries(forms.filter(([, {through}]) => through));
+  const together = Object.keys(seeing).length > 0 ? scoreOnDevice(device, expression.text, jointForm(seeing)) : undefined;
   const scoreParts: Reward['scoreParts'] = async (videos, prompts) => {
-    const each = await Promise.all(parts.map((part) => scoreVideos(part, videos, prompts)));
+    const seen = together?.scores(videos, prompts);
+    const scoresOf = async (part: Reward, name: string): Promise<Float32Array> => {
+      if (!(name in seeing)) return scoreVideos(part, videos, prompts);
+      const {[name]: scores} = (await seen)!;
+      checkScores(name, scores, prompts);
+      return scores;
+    };
+    const each = await Promise.all(parts.map((part, i) => scoresOf(part, expression.names[i])));
     const byName = Object.fromEntries(expression.names.map((name, i) => [name, each[i]]));
     const groups = prompts.map((prompt) => prompt.id);
     return {scores: evaluateExpression(expression, byName, groups), parts: byName};
   };
-  const differentiable = differentiableForm(expression, parts);
+  const differentiable = forms.length < parts.length ? undefined : differentiableForm(expression, Object.fromEntries(forms));
   return {
     name: expression.text,
     unit: '1',
@@ -60,34 +73,34 @@ function composed(expression: Expression, parts: readonly Reward[]): Reward {
     score: async (videos, prompts) => (await scoreParts(videos, prompts)).scores,
     scoreParts,
     ...(differentiable && {differentiable}),
-    close: () => closeAll(parts),
+    close: async () => {
+      await Promise.all([together?.close(), closeAll(parts)]);
+    },
   };
 }
 
-/** The expression over the differentiable forms of its parts, if all of them have one. */
-function differentiableForm(expression: Expression, parts: readonly Reward[]): DifferentiableReward | undefined {
-  const forms = parts.flatMap(({differentiable}) => (differentiable ? [differentiable] : []));
-  if (forms.length < parts.length) return undefined;
-  const byName = <T>(of: (form: DifferentiableReward, name: string) => T): Record<string, T> =>
-    Object.fromEntries(expression.names.map((name, i) => [name, of(forms[i], name)]));
+/** The expression over the differentiable forms of its parts. */
+function differentiableForm(expression: Expression, forms: Readonly<Record<string, DifferentiableReward>>): DifferentiableReward {
+  const joint = jointForm(forms);
   // The gradient takes a group's mean and deviation as constant, and whatever the parts do.
   const held = new Set([
-    ...forms.flatMap(({heldConstant}) => (heldConstant === undefined ? [] : [heldConstant])),
+    ...Object.values(forms).flatMap(({heldConstant}) => (heldConstant === undefined ? [] : [heldConstant])),
     ...(expression.relative ? ['the mean and deviation of each group'] : []),
   ]);
   return {
     ...(held.size > 0 && {heldConstant: [...held].join(' and ')}),
-    params: byName((form) => form.params),
+    params: joint.params,
     encode: (prompts) => ({
-      parts: byName((form) => form.encode(prompts)),
+      parts: joint.encode(prompts),
       ...(expression.relative && {means: groupMeans(groupsOf(prompts))}),
     }),
-    score(params, video, prompts) {
-      const given = prompts['parts'] as Branch<Tensor>;
-      const scores = byName((form, name) => form.score(params[name] as Branch<Tensor>, video, given[name] as Branch<Tensor>));
-      return traceExpression(expression, scores, prompts['means'] as Tensor | undefined);
-    },
-  } satisfies DifferentiableReward & {params: Params};
+    score: (params, video, prompts) =>
+      traceExpression(
+        expression,
+        joint.scores(params, video, prompts['parts'] as Branch<Tensor>),
+        prompts['means'] as Tensor | undefined,
+      ),
+  };
 }
 
 /**

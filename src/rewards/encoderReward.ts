@@ -1,17 +1,13 @@
 /** Rewards that look at videos through a frozen video-text encoder: all but the formula is the same in each. */
 import * as tf from '@tensorflow/tfjs-core';
-import type {EncodedText, EncodedVideo, VideoTextEncoder} from '../encoder.js';
-import type {DifferentiableReward, RewardModule} from '../reward.js';
+import type {Device} from '../engine/device.js';
+import type {DifferentiableReward, Reward, RewardModule} from '../reward.js';
 import {scoreOnDevice} from '../rollout/scoreOnDevice.js';
-import type {Branch} from '../tensor/tree.js';
+import type {EncoderView, SeenPairs} from './encoderView.js';
+import {viewForm} from './jointForm.js';
 
 /** What a formula is given, inside the graph. */
-export interface EncodedPairs {
-  readonly encoder: VideoTextEncoder;
-  /** Parameters of the encoder. */
-  readonly params: Branch<tf.Tensor>;
-  readonly text: EncodedText;
-  readonly video: EncodedVideo;
+export interface EncodedPairs extends SeenPairs {
   /** The fitted map `[B, E]` → `[B, E]`; the identity unless the reward is `transported`. */
   readonly transport: (text: tf.Tensor) => tf.Tensor;
 }
@@ -35,29 +31,40 @@ export function matchProbability(logits: tf.Tensor): tf.Tensor {
   return tf.sigmoid(tf.sub(match, other));
 }
 
+/** A reward made of a view. Nothing is put on the device before it scores: within a composed reward it never does so itself. */
+export function rewardThrough(device: Device, name: string, view: EncoderView, heldConstant?: string): Reward {
+  const form = viewForm(view.frozen, {[name]: view});
+  const differentiable: DifferentiableReward = {
+    ...(heldConstant !== undefined && {heldConstant}),
+    through: view,
+    params: form.params,
+    encode: (prompts) => form.encode(prompts),
+    score: (params, video, prompts) => form.scores(params, video, prompts)[name],
+  };
+  const scorer = scoreOnDevice(device, name, form);
+  return {
+    name,
+    unit: '1',
+    differentiable,
+    score: async (videos, prompts) => (await scorer.scores(videos, prompts))[name],
+    close: () => scorer.close(),
+  };
+}
+
 /** Makes the module of such a reward. */
 export const encoderReward = ({name, summary, heldConstant, transported = false, scoreOf}: EncoderRewardParts): RewardModule => ({
   name,
   unit: '1',
   summary,
   open: async (context) => {
-    const {encoder, params} = await context.encoder();
+    const frozen = await context.encoder();
     const map = transported ? await context.transportMap() : undefined;
-    const differentiable: DifferentiableReward = {
-      ...(heldConstant !== undefined && {heldConstant}),
-      params: {encoder: params, ...(map && {map: map.params})},
-      encode: (prompts) => ({tokens: encoder.tokenize(prompts.map((p) => p.text))}),
-      score: (given, video, prompts) => {
-        const params = given['encoder'] as Branch<tf.Tensor>;
-        return scoreOf({
-          encoder,
-          params,
-          text: encoder.encodeText(params, prompts['tokens'] as tf.Tensor),
-          video: encoder.encodeVideo(params, video),
-          transport: (text) => (map ? map.apply(given['map'] as Branch<tf.Tensor>, text) : text),
-        });
-      },
+    const view: EncoderView = {
+      frozen,
+      files: [frozen.file, ...(map ? [map.file] : [])],
+      params: map?.params ?? {},
+      scoreOf: (own, seen) => scoreOf({...seen, transport: (text) => (map ? map.apply(own, text) : text)}),
     };
-    return {name, unit: '1', differentiable, ...(await scoreOnDevice(context.device, name, differentiable))};
+    return rewardThrough(context.device, name, view, heldConstant);
   },
 });

@@ -1,40 +1,48 @@
-/** The scores of a differentiable reward, computed on a device in batches of one size. */
+/** The scores of differentiable rewards, computed on a device in batches of one size. */
 import type {Tensor} from '@tensorflow/tfjs-core';
-import type {Device} from '../engine/device.js';
-import type {DifferentiableReward, Reward} from '../reward.js';
+import type {Device, ResidentTree} from '../engine/device.js';
+import type {Prompt} from '../environment.js';
+import type {JointForm} from '../rewards/jointForm.js';
 import {take, type NdArray} from '../tensor/ndarray.js';
 import type {Branch} from '../tensor/tree.js';
 
 /** Videos that are scored at once: more gain nothing on a CPU. */
 const BATCH = 16;
 
+/** Rewards on a device. */
+export interface DeviceScorer {
+  /** `[B]` of each reward, by its name. */
+  scores(videos: NdArray<'float32'>, prompts: readonly Prompt[]): Promise<Record<string, Float32Array>>;
+  /** Gives the memory of the parameters back. */
+  close(): Promise<void>;
+}
+
 /**
- * A reward's `score` and `close` made of its differentiable form. Parameters are put on the device once. The last batch is filled
- * up with its own last video, so that one graph serves any number of videos.
+ * Scores by a compiled form. Parameters are put on the device once, by the first call. The last batch is filled up with its own
+ * last video, so that one graph serves any number of videos.
  *
  * @param name stands in messages and profiles.
  */
-export async function scoreOnDevice(
-  device: Device,
-  name: string,
-  reward: DifferentiableReward,
-): Promise<Required<Pick<Reward, 'score' | 'close'>>> {
-  const params = await device.put(reward.params);
+export function scoreOnDevice(device: Device, name: string, form: JointForm): DeviceScorer {
+  let placed: Promise<ResidentTree> | undefined;
   const run = device.jit(`reward/${name}`, (inputs) => ({
-    scores: reward.score(inputs['params'] as Branch<Tensor>, inputs['video'] as Tensor, inputs['prompts'] as Branch<Tensor>),
+    scores: form.scores(inputs['params'] as Branch<Tensor>, inputs['video'] as Tensor, inputs['prompts'] as Branch<Tensor>),
   }));
   return {
-    async score(videos, prompts) {
-      const scores = new Float32Array(prompts.length);
+    async scores(videos, prompts) {
+      const params = await (placed ??= device.put(form.params));
+      const found: Record<string, Float32Array> = {};
       for (let first = 0; first < prompts.length; first += BATCH) {
         const count = Math.min(BATCH, prompts.length - first);
         const rows = Array.from({length: BATCH}, (_, i) => first + Math.min(i, count - 1));
-        const inputs = {params, video: take(videos, rows), prompts: reward.encode(rows.map((row) => prompts[row]))};
+        const inputs = {params, video: take(videos, rows), prompts: form.encode(rows.map((row) => prompts[row]))};
         const {outputs} = await run(inputs);
-        scores.set((outputs['scores'] as NdArray<'float32'>).data.subarray(0, count), first);
+        for (const [reward, {data}] of Object.entries(outputs['scores'] as Record<string, NdArray<'float32'>>)) {
+          (found[reward] ??= new Float32Array(prompts.length)).set(data.subarray(0, count), first);
+        }
       }
-      return scores;
+      return found;
     },
-    close: () => device.free(params),
+    close: async () => placed && device.free(await placed),
   };
 }

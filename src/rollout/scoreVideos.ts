@@ -24,18 +24,37 @@ export async function scoreParts(reward: Reward, videos: NdArray<'float32'>, pro
   const found = reward.scoreParts
     ? await reward.scoreParts(videos, prompts)
     : {scores: await reward.score(videos, prompts), parts: {}};
-  check(reward, found.scores, prompts);
+  checkScores(reward.name, found.scores, prompts);
   return found;
 }
 
-function check(reward: Reward, scores: Float32Array, prompts: readonly Prompt[]): void {
+/**
+ * The same, by reward: of itself and of each of its parts.
+ *
+ * @throws as `scoreVideos`.
+ */
+export async function scoreAll(
+  reward: Reward,
+  videos: NdArray<'float32'>,
+  prompts: readonly Prompt[],
+): Promise<ReadonlyMap<Reward, Float32Array>> {
+  const {scores, parts} = await scoreParts(reward, videos, prompts);
+  return new Map([[reward, scores], ...(reward.parts ?? []).map((part) => [part, parts[part.name]] as const)]);
+}
+
+/**
+ * Checks what a reward gave.
+ *
+ * @throws as `scoreVideos`.
+ */
+export function checkScores(name: string, scores: Float32Array, prompts: readonly Prompt[]): void {
   if (!(scores instanceof Float32Array)) {
-    throw new ContractError(`reward "${reward.name}": wanted scores as a Float32Array; got ${typeof scores}.`);
+    throw new ContractError(`reward "${name}": wanted scores as a Float32Array; got ${typeof scores}.`);
   }
   if (scores.length !== prompts.length) {
-    throw new ContractError(`reward "${reward.name}": wanted ${prompts.length} scores, one a video; got ${scores.length}.`);
+    throw new ContractError(`reward "${name}": wanted ${prompts.length} scores, one a video; got ${scores.length}.`);
   }
   const bad = scores.findIndex((r) => !Number.isFinite(r));
   if (bad < 0) return;
-  throw new NonFiniteError(`reward "${reward.name}" is ${scores[bad]} for prompt "${prompts[bad].text}"; nothing was applied.`);
+  throw new NonFiniteError(`reward "${name}" is ${scores[bad]} for prompt "${prompts[bad].text}"; nothing was applied.`);
 }

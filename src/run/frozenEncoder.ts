@@ -1,4 +1,5 @@
 /** A world's video-text encoder with its trained parameters. */
+import {fileURLToPath} from 'node:url';
 import type {FrozenEncoder} from '../encoder.js';
 import type {Environment} from '../environment.js';
 import {ConfigError, CorruptFileError} from '../errors.js';
@@ -25,7 +26,8 @@ export async function openFrozenEncoder(environment: Environment, source: string
       `encoder: ${name} ${preset} ships no weights of its encoder "${named.name}"; train it with rlft pretrain encoder and give the file.`,
     );
   }
-  const {params, metadata} = await readWeights(named?.weights ?? source);
+  const file = named?.weights ? fileURLToPath(named.weights) : source;
+  const {params, metadata} = await readWeights(file);
   const module = named ?? encoders.find((candidate) => candidate.name === metadata['encoder']);
   if (!module) {
     const names = encoders.map((candidate) => candidate.name).join(', ');
@@ -42,7 +44,7 @@ export async function openFrozenEncoder(environment: Environment, source: string
       );
     }
   }
-  return {module, encoder: module.encoder, params};
+  return {module, encoder: module.encoder, params, file};
 }
 
 /**
@@ -53,18 +55,19 @@ export async function openFrozenEncoder(environment: Environment, source: string
  * map of the encoder's width.
  */
 export async function openTransportMap({module, params: weights}: FrozenEncoder, source: string): Promise<TransportMap> {
-  const file = source === 'shipped' ? module.map : source;
-  if (file === undefined) {
+  const given = source === 'shipped' ? module.map : source;
+  if (given === undefined) {
     throw new ConfigError(
       `transport: no map ships with the encoder "${module.name}"; fit one with rlft fit transport and give the file.`,
     );
   }
+  const file = given instanceof URL ? fileURLToPath(given) : given;
   const {params, metadata} = await readWeights(file);
   const fittedTo = metadata['encoderHash'];
   if (fittedTo !== undefined && fittedTo !== hashParams(weights)) {
     throw new ConfigError(
-      `transport: ${String(source)} was fitted to other weights than those of this encoder "${module.name}"; give both files of one pair, or fit anew.`,
+      `transport: ${file} was fitted to other weights than those of this encoder "${module.name}"; give both files of one pair, or fit anew.`,
     );
   }
-  return transportMap(metadata['map'] ?? 'none', params, module.encoder.embeddingWidth, String(source));
+  return transportMap(metadata['map'] ?? 'none', params, module.encoder.embeddingWidth, file);
 }

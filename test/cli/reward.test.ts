@@ -29,7 +29,7 @@ describe('rlft reward', function () {
     const {code, stdout, stderr} = await runCommand(['reward', 'check', 'brightness', ...place]);
     expect({code, stderr}).to.deep.equal({code: 0, stderr: ''});
     expect(stdout).to.match(
-      /^mean of all pixels[^\n]+\nbrightness\n {2}patterns {2}[\d.]+ to [\d.]+ on fixed patterns\n {2}clips {5}mean [\d.]+ with their captions \([^)]+\), [\d.]+ with each other's\n {2}speed {5}[^\n]+ clips\/s\n {2}gradient {2}differentiable\n$/,
+      /^mean of all pixels[^\n]+\nbrightness\n {2}patterns {2}[\d.]+ to [\d.]+ on fixed patterns\n {2}clips {5}mean [\d.]+ with their captions \([^)]+\), [\d.]+ with others'; 0 of 32 prefer their own among 4\n {2}speed {5}[^\n]+ clips\/s\n {2}gradient {2}differentiable\n$/,
     );
   });
 

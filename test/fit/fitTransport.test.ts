@@ -41,7 +41,7 @@ const openClips = (stream: string): ClipSource => ({
 const module = picoEncoders.b;
 const world = {name: 'noise', preset: 'pico', openClips, encoders: [module]} as Partial<Environment> as Environment;
 const params = offZero(module.initialise(0));
-const frozen: FrozenEncoder = {module, encoder: module.encoder, params};
+const frozen: FrozenEncoder = {module, encoder: module.encoder, params, file: 'test'};
 
 describe('fitTransport', function () {
   this.timeout(60_000);

@@ -5,9 +5,10 @@ import {brightness} from '../../rewards/brightness.js';
 import {judge} from '../../rewards/judge.js';
 import type {Environment} from '../../src/environment.js';
 import type {Reward, RewardContext} from '../../src/reward.js';
-import {rewardCard, type RewardCard, type Spread} from '../../src/rewards/card.js';
+import {rewardCard, type RewardCard} from '../../src/rewards/card.js';
 import {composeReward} from '../../src/rewards/composeReward.js';
 import {fixedClips} from '../../src/rewards/fixedClips.js';
+import type {Spread} from '../../src/rewards/spread.js';
 import {sizeOf} from '../../src/tensor/ndarray.js';
 import {rejection} from '../support/files.js';
 import {nano} from '../support/nano.js';
@@ -37,9 +38,12 @@ describe('rewardCard', function () {
     expect(differentiable).to.equal(false);
     expect(clips!.own.mean).to.be.above(0.85);
     expect(clips!.swapped.mean).to.be.below(clips!.own.mean - 0.05);
+    expect(clips!.preferred).to.be.above(22);
     // Brightness does not read.
     const blind = await rewardCard(await brightness.open(context(nano)), nano, {clips: true});
-    expect(blind.clips!.own).to.deep.equal(blind.clips!.swapped);
+    expect(blind.clips!.own.high).to.equal(blind.clips!.swapped.high);
+    expect(blind.clips!.own.mean).to.be.closeTo(blind.clips!.swapped.mean, 1e-6);
+    expect(blind.clips!.preferred).to.equal(0);
   });
 
   it('leaves clips out where the world makes none', async () => {
@@ -91,6 +95,22 @@ describe('rewardCard', function () {
     const [shape, ids] = asked[0];
     expect(shape).to.deep.equal([8, ...nano.videoShape]);
     for (const id of ids) expect(ids.filter((other) => other === id)).to.have.length(2);
+  });
+
+  it('scores the parts of a composed reward along with it, once', async () => {
+    let calls = 0;
+    const score: Reward['score'] = async (_, prompts) => Float32Array.from(prompts, () => ++calls);
+    const counted = {...brightness, open: async () => ({...fake(score), name: 'brightness'})};
+    const {parts} = await rewardCard(await composeReward('2*brightness', [counted]).open(context(nano)), nano);
+    expect(calls).to.equal(16);
+    expect(parts[0].patterns).to.deep.equal({low: 1, mean: 4.5, high: 8});
+  });
+
+  it('says of each part what it scores, where their composition is not finite', async () => {
+    const reward = await composeReward('log(brightness - 1)', [brightness]).open(context(nano));
+    const {patterns, parts} = await rewardCard(reward, nano);
+    expect((patterns as {problem: string}).problem).to.match(/^reward "log\(brightness - 1\)" is NaN for prompt "[^"]+"\.$/);
+    expect((parts[0].patterns as Spread).high).to.be.within(0.1, 1);
   });
 
   it('passes on what a reward throws', async () => {

@@ -4,7 +4,6 @@ import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {expect} from 'chai';
 import type {Tensor} from '@tensorflow/tfjs-core';
-import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
 import {matching} from '../../rewards/matching.js';
 import {quality} from '../../rewards/quality.js';
 import {semantic} from '../../rewards/semantic.js';
@@ -15,29 +14,20 @@ import type {Environment} from '../../src/environment.js';
 import {ConfigError, CorruptFileError} from '../../src/errors.js';
 import {openFrozenEncoder, openTransportMap} from '../../src/run/frozenEncoder.js';
 import {writeWeights} from '../../src/run/weights.js';
-import {float32, ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
-import {normals} from '../../src/tensor/random.js';
-import {mapTree, type Branch, type Params} from '../../src/tensor/tree.js';
-import {bareContext} from '../support/bareContext.js';
+import type {NdArray} from '../../src/tensor/ndarray.js';
+import type {Branch, Params} from '../../src/tensor/tree.js';
 import {runEagerly} from '../support/eager.js';
 import {rejection, temporaryFolder} from '../support/files.js';
+import {noiseVideos, noisyContext, noisyEncoder, noisyMap, noisyWorld} from '../support/noisyEncoder.js';
 import {openTestDevice} from '../support/toy.js';
 
 describe('rewards that look through an encoder', function () {
   this.timeout(120_000);
   const folder = temporaryFolder();
   let files = '';
-  const bare = fluentClips('nano');
-  const [module] = bare.encoders!;
+  const bare = noisyWorld;
+  const {module, params} = noisyEncoder;
   const width = module.encoder.embeddingWidth;
-  // A fresh matching head says the same of everything; a little noise on all weights makes it look.
-  const params = mapTree(module.initialise(3), (leaf, prompt) => {
-    const noise = normals({seed: 4, purpose: 'test', prompt}, new Float32Array(sizeOf(leaf.shape)));
-    return float32(
-      noise.map((z, i) => leaf.data[i] + 0.1 * z),
-      leaf.shape,
-    );
-  });
   let world: Environment;
   let device: Device;
 
@@ -46,8 +36,7 @@ describe('rewards that look through an encoder', function () {
     files = mkdtempSync(join(tmpdir(), 'rlft-test-'));
     const [weights, map] = ['encoder', 'map'].map((name) => join(files, `${name}.safetensors`));
     await writeWeights(weights, params, {metadata: {encoder: module.name}});
-    const matrix = ndarray('float32', [width, width], normals({seed: 5, purpose: 'test'}, new Float32Array(width * width)));
-    await writeWeights(map, {matrix, shift: float32(new Float32Array(width).fill(0.1))}, {metadata: {map: 'procrustes'}});
+    await writeWeights(map, noisyMap.params, {metadata: {map: noisyMap.name}});
     world = {...bare, encoders: [{...module, weights: pathToFileURL(weights), map: pathToFileURL(map)}]};
   });
   after(async () => {
@@ -61,8 +50,7 @@ describe('rewards that look through an encoder', function () {
 
   it('similarity and quality are cosines of what the encoder says', async () => {
     const prompts = world.prompts('train', 3);
-    const shape = [3, ...world.videoShape];
-    const videos = ndarray('float32', shape, normals({seed: 9, purpose: 'test'}, new Float32Array(sizeOf(shape))));
+    const videos = noiseVideos(3);
     const {encoder} = module;
     const found = runEagerly(
       (inputs) => {
@@ -77,17 +65,11 @@ describe('rewards that look through an encoder', function () {
       const dot = (a: number[], b: number[]): number => a.reduce((sum, v, i) => sum + v * b[i], 0);
       return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
     };
-    const map = await openTransportMap(await openFrozenEncoder(world, 'shipped'), 'shipped');
-    const [matrix, shift] = [map.params['matrix'], map.params['shift']] as NdArray<'float32'>[];
+    const [matrix, shift] = [noisyMap.params['matrix'], noisyMap.params['shift']] as NdArray<'float32'>[];
     const carried = (x: number[]): number[] =>
       x.map((_, j) => x.reduce((sum, v, i) => sum + v * matrix.data[i * width + j], shift.data[j]));
-    const context = {
-      ...bareContext(world, device),
-      encoder: () => openFrozenEncoder(world, 'shipped'),
-      transportMap: async () => map,
-    };
-    const plain = await similarity.open(context);
-    const moved = await quality.open(context);
+    const plain = await similarity.open(noisyContext(device));
+    const moved = await quality.open(noisyContext(device));
     const [plainScores, movedScores] = [await plain.score(videos, prompts), await moved.score(videos, prompts)];
     for (let i = 0; i < 3; i++) {
       const [text, video] = [row(found['text'], i), row(found['video'], i)];

@@ -16,6 +16,8 @@ export type MapName = (typeof mapNames)[number];
 export interface TransportMap {
   readonly name: MapName;
   readonly params: Params;
+  /** Where the parameters came from, for messages. */
+  readonly file: string;
   /** `text [B, E]` → `[B, E]`; pure tfjs, so that any device runs and differentiates it. Lengths are not kept at 1. */
   apply(params: Branch<tf.Tensor>, text: tf.Tensor): tf.Tensor;
 }
@@ -121,7 +123,7 @@ export function mapKind(name: string): MapKind {
  * A map made of parameters.
  *
  * @param width E, of the embeddings that it is for.
- * @param where the parameters come from, for messages.
+ * @param where the parameters come from, for messages: the map's `file`.
  * @throws ConfigError if there is no such kind; CorruptFileError if the parameters are not those of such a map.
  */
 export function transportMap(name: string, params: Params, width: number, where: string): TransportMap {
@@ -139,5 +141,5 @@ export function transportMap(name: string, params: Params, width: number, where:
   }
   const extra = arrays.find(([path]) => !(path in wanted));
   if (extra) throw new CorruptFileError(`${where}: holds "${extra[0]}", which a ${name} map does not have.`);
-  return {name: kind.name, params, apply: kind.apply};
+  return {name: kind.name, params, file: where, apply: kind.apply};
 }
