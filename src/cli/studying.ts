@@ -64,9 +64,9 @@ export interface StudyContext {
 export interface Studying<Config extends StudyConfig> {
   readonly schema: z.ZodType<Config>;
   /** @throws ConfigError if settings contradict each other; called before anything is written. */
-  readonly check?: (config: Config) => void;
+  check?(config: Config): void;
   /** Files that the settings name besides the encoder, for run.json. */
-  readonly files?: (config: Config) => readonly string[];
+  files?(config: Config): readonly string[];
   run(config: Config, context: StudyContext): Promise<Study>;
 }
 
@@ -83,23 +83,27 @@ export function probesOf({name, encoderProbes}: Environment): EncoderProbes {
 /** Reads the settings, makes the folder, runs the study, writes and prints what it found. */
 export async function runStudy<Config extends StudyConfig>(
   name: string,
-  {schema, check, files, run}: Studying<Config>,
+  studying: Studying<Config>,
   argv: Arguments,
   io: Io,
   args: readonly string[],
 ): Promise<void> {
+  const {schema} = studying;
   const {value: config, origins} = resolveConfig(schema, await configSources(argv, schema), peerNames);
   if (argv['print-config'] === true) {
     io.stdout.write(renderConfig(schema, config, origins));
     return;
   }
-  check?.(config);
+  studying.check?.(config);
   const environment = environments.get(config.environment).open(config.preset);
   const frozen = await openFrozenEncoder(environment, config.encoder);
   const {folder} = await folderOf(argv, `study-${name}`);
   await writeFile(folder.config, renderConfig(schema, config));
   const encoderFile = frozen.module.weights ?? config.encoder;
-  await writeRunInfo(folder.info, await runInfo(['study', ...args], config.seed, [encoderFile, ...(files?.(config) ?? [])]));
+  await writeRunInfo(
+    folder.info,
+    await runInfo(['study', ...args], config.seed, [encoderFile, ...(studying.files?.(config) ?? [])]),
+  );
   const line = progressLine(io.stderr, () => performance.now() / 1000);
   let said = '';
   const report = ({stage, done, total}: StudyProgress): void => {
@@ -111,7 +115,7 @@ export async function runStudy<Config extends StudyConfig>(
   };
   const device = await openDevice(config.device, {threads: config.threads});
   try {
-    const study = await run(config, {environment, frozen, device, folder: folder.path, report});
+    const study = await studying.run(config, {environment, frozen, device, folder: folder.path, report});
     line.end();
     await writeStudy(folder.path, study);
     if (argv['json'] === true) printJson(io, JSON.parse(studyJson(study)));

@@ -16,7 +16,8 @@ export type ItemStatistic = (indices: ArrayLike<number>) => number;
 
 const rightness = (x: number): number => (x > 0 ? 1 : x < 0 ? 0 : 0.5);
 
-const meanOver =
+/** The mean of what each item has. */
+export const meanOver =
   (values: ArrayLike<number>): ItemStatistic =>
   (indices) => {
     let sum = 0;

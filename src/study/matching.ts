@@ -74,7 +74,7 @@ export interface ArmStatistics {
   combined(measure: MatchingMeasure, value: (of: (arm: string) => number) => number): Interval;
 }
 
-/** Resamples all measures of all arms with the same draws. */
+/** Resamples all arms with the same draws, each measure when it is first asked for. */
 export function armStatistics(
   arms: Readonly<Record<string, ItemScores>>,
   items: ArrayLike<number>,
@@ -87,15 +87,17 @@ export function armStatistics(
     no: Float32Array.from(items, (i) => no[i]),
   });
   const own = names.map((name) => some(arms[name]));
-  const found = Object.fromEntries(
-    Object.entries(measures).map(([measure, statistic]) => {
-      const statistics = own.map(statistic);
-      return [measure, resample(items.length, (indices) => statistics.map((s) => s(indices)), seed, draws)];
-    }),
-  ) as Record<MatchingMeasure, Resampled>;
+  const found: Partial<Record<MatchingMeasure, Resampled>> = {};
+  const resampled = (measure: MatchingMeasure): Resampled => {
+    const make = (): Resampled => {
+      const statistics = own.map(measures[measure]);
+      return resample(items.length, (indices) => statistics.map((of) => of(indices)), seed, draws);
+    };
+    return (found[measure] ??= make());
+  };
   const at = new Map(names.map((name, i) => [name, i]));
   const combined: ArmStatistics['combined'] = (measure, value) =>
-    intervalOf(found[measure], (all) => value((arm) => all[at.get(arm)!]));
+    intervalOf(resampled(measure), (all) => value((arm) => all[at.get(arm)!]));
   return {items: items.length, of: (arm, measure) => combined(measure, (of) => of(arm)), combined};
 }
 
