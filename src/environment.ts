@@ -100,6 +100,11 @@ export interface EncoderProbes {
     wrong: readonly string[];
     kinds: readonly string[];
   };
+  /**
+   * What a caption says, by attribute: `{noun: 'cat', color: 'red'}`; what it leaves open is left out. A world that cannot tell
+   * leaves the function out.
+   */
+  attributesOf?(caption: string): Readonly<Record<string, string>>;
   /** Names of the variants of a degraded clip; the first is the clean one. */
   readonly variants: readonly string[];
   /**

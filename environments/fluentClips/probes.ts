@@ -1,9 +1,24 @@
 /** What the world offers to examine encoders with. */
 import {ndarray, type EncoderProbes} from '../../src/plugin.js';
+import {factsOf} from './caption.js';
 import {counterfactualOf, kindsOf} from './counterfactuals.js';
 import {degradations, degradedOf} from './degrade.js';
 import {render} from './render.js';
 import type {Preset} from './spec.js';
+
+/** What a caption says, by attribute; of two objects both values, in the order of the alphabet. */
+export function attributesOf(caption: string): Readonly<Record<string, string>> {
+  const {objects, scene} = factsOf(caption);
+  const both = (values: readonly (string | null)[]): string | null =>
+    values.includes(null) ? null : [...values].sort().join(' and ');
+  const said = {
+    noun: both(objects.map(({noun}) => noun)),
+    color: both(objects.map(({color}) => color)),
+    motion: both(objects.map(({motion}) => motion)),
+    scene,
+  };
+  return Object.fromEntries(Object.entries(said).filter((entry): entry is [string, string] => entry[1] !== null));
+}
 
 /** The probes of a preset. */
 export function probesOf(preset: Preset): EncoderProbes {
@@ -22,6 +37,7 @@ export function probesOf(preset: Preset): EncoderProbes {
         kinds: items.map((item) => item.kind),
       };
     },
+    attributesOf,
     variants: degradations,
     degraded(indices) {
       const items = indices.map((index) => degradedOf(preset, index));

@@ -27,6 +27,11 @@ export const commands: readonly Command[] = [
     load: () => import('./fit.js'),
   },
   {
+    usage: 'study [what]',
+    summary: 'Repeat a measurement of the paper where the truth is known: a table, intervals, a verdict',
+    load: () => import('./study.js'),
+  },
+  {
     usage: 'reward <action> [reward]',
     summary: 'List the rewards, or check one: range, speed, gradient, weights',
     load: () => import('./reward.js'),

@@ -12,26 +12,15 @@ import {deviceSettings} from '../run/runSchema.js';
 import {progressLine, type ProgressLine} from './progress.js';
 import {LINE_EVERY, type Training} from './training.js';
 
-const schema = z.strictObject({
-  environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
-  preset: z.string().min(1).default('mini').describe('Which size of the world and of its encoders.'),
-  encoder: z
-    .string()
-    .min(1)
-    .default('shipped')
-    .describe('Video-text encoder: "shipped", a name, or a file of rlft pretrain encoder.'),
-  map: z.enum(mapNames).default('neural').describe('Kind of map.'),
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1)
-    .default(0)
-    .describe('Initial weights and batches are drawn from it; 0 to 4294967295.'),
-  ...deviceSettings,
+/** Which clips maps are fitted to and measured on. */
+export const pairSettings = {
   clips: z.enum(fitStreams).default('curated').describe('Stream of clips that stand for real videos.'),
   pairs: z.int().min(16).default(20_000).describe('Clips to fit to; ≥ 16.'),
   heldOut: z.int().min(16).default(1024).describe('First clips of the stream, kept to measure on; ≥ 16.'),
-  features: z.string().default('').describe('Embeddings of an earlier fit, its features.safetensors; empty: they are made.'),
+};
+
+/** How maps are fitted and measured. */
+export const mapSettings = {
   steps: z.int().min(1).default(3000).describe('Steps of a map that is trained; ≥ 1.'),
   batch: z.int().min(2).default(128).describe('Captions of one update; ≥ 2.'),
   mapUpdates: z
@@ -48,6 +37,27 @@ const schema = z.strictObject({
   epsilon: z.number().positive().default(0.1).describe('Entropy of the entropic plan, as a share of the mean cost; > 0.'),
   planSize: z.int().min(16).max(8192).default(1024).describe('Clips that the entropic plan is made between; ≥ 16.'),
   neighbours: z.int().min(1).default(10).describe('Neighbours of the mutual kNN; ≥ 1.'),
+};
+
+const schema = z.strictObject({
+  environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
+  preset: z.string().min(1).default('mini').describe('Which size of the world and of its encoders.'),
+  encoder: z
+    .string()
+    .min(1)
+    .default('shipped')
+    .describe('Video-text encoder: "shipped", a name, or a file of rlft pretrain encoder.'),
+  map: z.enum(mapNames).default('neural').describe('Kind of map.'),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0)
+    .describe('Initial weights and batches are drawn from it; 0 to 4294967295.'),
+  ...deviceSettings,
+  ...pairSettings,
+  features: z.string().default('').describe('Embeddings of an earlier fit, its features.safetensors; empty: they are made.'),
+  ...mapSettings,
   every: z.int().min(1).default(250).describe('Steps between maps that are saved and measured; ≥ 1.'),
 });
 

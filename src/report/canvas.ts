@@ -20,7 +20,8 @@ export function canvas(width: number, height: number, colour: Colour): Canvas {
   return {width, height, pixels};
 }
 
-function fill({width, height, pixels}: Canvas, x: number, y: number, w: number, h: number, colour: Colour): void {
+/** Fills a rectangle, as far as it lies on the picture. Whole numbers. */
+export function fillRectangle({width, height, pixels}: Canvas, x: number, y: number, w: number, h: number, colour: Colour): void {
   for (let row = Math.max(y, 0); row < Math.min(y + h, height); row++) {
     for (let column = Math.max(x, 0); column < Math.min(x + w, width); column++) pixels.set(colour, (row * width + column) * 3);
   }
@@ -39,7 +40,8 @@ export function drawFrame(on: Canvas, clip: NdArray<'uint8'>, frame: number, x: 
     for (let column = 0; column < width; column++) {
       const at = start + (row * width + column) * channels;
       const [r, g, b] = channels === 3 ? [0, 1, 2] : [0, 0, 0];
-      fill(on, x + column * scale, y + row * scale, scale, scale, [clip.data[at + r], clip.data[at + g], clip.data[at + b]]);
+      const colour = [clip.data[at + r], clip.data[at + g], clip.data[at + b]] as const;
+      fillRectangle(on, x + column * scale, y + row * scale, scale, scale, colour);
     }
   }
 }
@@ -62,7 +64,7 @@ export function drawText(on: Canvas, text: string, x: number, y: number, scale: 
   [...printable(text)].forEach((character, i) => {
     glyphOf(character).forEach((row, dy) => {
       row.forEach((point, dx) => {
-        if (point) fill(on, x + (i * glyph.advance + dx) * scale, y + dy * scale, scale, scale, colour);
+        if (point) fillRectangle(on, x + (i * glyph.advance + dx) * scale, y + dy * scale, scale, scale, colour);
       });
     });
   });

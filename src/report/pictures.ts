@@ -120,7 +120,8 @@ export async function animatedSheet(rows: readonly SheetRow[], options: SheetOpt
   return animation(pages, 'webp', options);
 }
 
-async function png({width, height, pixels}: Canvas): Promise<Picture> {
+/** A canvas as a PNG. */
+export async function png({width, height, pixels}: Canvas): Promise<Picture> {
   const bytes = await sharp(pixels, {raw: {width, height, channels: 3}})
     .png()
     .toBuffer();

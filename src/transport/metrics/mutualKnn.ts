@@ -15,15 +15,26 @@ import {nearestNeighbours, unitRows} from './distances.js';
  * @throws ShapeError if the numbers of rows differ, or are below 2.
  */
 export function mutualKnn(x: Rows, y: Rows, k: number): number {
+  const shares = sharedNeighbours(x, y, k);
+  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+}
+
+/**
+ * The share of each point's k nearest neighbours in one space that are among its k nearest in the other: `[n]`, whose mean is
+ * {@link mutualKnn}.
+ *
+ * @throws ShapeError as `mutualKnn`.
+ */
+export function sharedNeighbours(x: Rows, y: Rows, k: number): Float64Array {
   const count = x.shape[0];
   if (count !== y.shape[0] || count < 2) {
     throw new ShapeError(`mutualKnn: wanted the same two or more points in both spaces; got ${count} and ${y.shape[0]} rows.`);
   }
   const [a, b] = [x, y].map((points) => nearestNeighbours(unitRows(points), k));
-  let shared = 0;
-  for (let i = 0; i < count; i++) {
+  return Float64Array.from({length: count}, (_, i) => {
     const inX = new Set(a.indices.subarray(i * a.k, (i + 1) * a.k));
+    let shared = 0;
     for (const j of b.indices.subarray(i * b.k, (i + 1) * b.k)) if (inX.has(j)) shared++;
-  }
-  return shared / (count * a.k);
+    return shared / a.k;
+  });
 }

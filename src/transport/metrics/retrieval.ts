@@ -13,15 +13,23 @@ import {mostSimilar} from './distances.js';
  * @throws ShapeError if the shapes differ, or the labels are fewer than the pairs.
  */
 export function retrievalAtOne(queries: Rows, gallery: Rows, labels?: readonly string[]): number {
+  const hits = retrievalHits(queries, gallery, labels);
+  return hits.reduce((sum, hit) => sum + hit, 0) / hits.length;
+}
+
+/**
+ * Whether each query finds its own: 1 or 0, `[n]`, whose mean is {@link retrievalAtOne}.
+ *
+ * @throws ShapeError as `retrievalAtOne`.
+ */
+export function retrievalHits(queries: Rows, gallery: Rows, labels?: readonly string[]): Float64Array {
   const {count} = sizeOfRows('retrievalAtOne', queries);
   if (gallery.shape[0] !== count || (labels && labels.length !== count)) {
     throw new ShapeError(
       `retrievalAtOne: wanted ${count} pairs; got ${gallery.shape[0]} rows in the gallery and ${labels?.length ?? count} labels.`,
     );
   }
-  const found = mostSimilar(queries, gallery);
-  const hits = found.reduce((sum, j, i) => sum + (j === i || (labels && labels[i] === labels[j]) ? 1 : 0), 0);
-  return hits / count;
+  return Float64Array.from(mostSimilar(queries, gallery), (j, i) => (j === i || (labels && labels[i] === labels[j]) ? 1 : 0));
 }
 
 /** What a caption says, by attribute: `{noun: 'cat', color: 'red'}`. An attribute that it does not mention is left out. */
