@@ -133,6 +133,7 @@ export function encodeOnnx(graph: Graph, outputs: readonly Value[]): Uint8Array 
     opsetImport: [
       create(OperatorSetIdProtoSchema, {domain: '', version: BigInt(OPSET)}),
       create(OperatorSetIdProtoSchema, {domain: 'com.microsoft', version: 1n}),
+      create(OperatorSetIdProtoSchema, {domain: 'com.microsoft.nchwc', version: 1n}),
     ],
     graph: create(GraphProtoSchema, {
       name: 'rlft',
