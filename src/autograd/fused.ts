@@ -5,7 +5,7 @@
  * same function check each other, closed-form backward against composed one.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type {Gradient} from './gradient.js';
+import {one, type Gradient} from './gradient.js';
 
 /** Kernel names as the engine's lowering table spells them. */
 export const LAYER_NORM = 'RlftLayerNorm';
@@ -118,7 +118,7 @@ export const fused: Readonly<Record<string, Gradient>> = {
   [DEPTHWISE]: {
     inputsToSave: ['x', 'kernel'],
     gradFunc: (dys, [x, kernel], attrs) => {
-      const dy = (dys as tf.Tensor[])[0] ?? (dys as unknown as tf.Tensor);
+      const dy = one(dys);
       return {
         // The gradient of the input is the convolution with the reversed kernel.
         x: () => run(DEPTHWISE, {x: dy, kernel: tf.reverse(kernel, 1)}, attrs)[0],
