@@ -6,6 +6,9 @@ export const THREADS = Number(process.env['BENCH_THREADS'] ?? 2);
 /** Multiplies every repetition count. */
 const REPETITIONS = Number(process.env['BENCH_REPS'] ?? 1);
 
+/** Clips of one pass, if the environment asks for others than the preset has. */
+export const microOr = (preset: number): number => Number(process.env['BENCH_MICRO'] ?? preset);
+
 /** Seconds of one repetition: on the clock, and of the processor in all threads of this process. */
 export interface Took {
   readonly wall: number;

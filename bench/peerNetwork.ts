@@ -20,12 +20,14 @@ export interface PeerConfig {
   readonly width: number;
   readonly layers: number;
   readonly heads: number;
+  /** Clips of one pass, by measurement (docs/performance.md): small networks are bound by the number of passes. */
+  readonly micro: number;
 }
 
 export const presets: Readonly<Record<string, PeerConfig>> = {
-  nano: {size: 16, frames: 4, text: 8, width: 64, layers: 3, heads: 2},
-  mini: {size: 24, frames: 8, text: 16, width: 96, layers: 4, heads: 3},
-  base: {size: 32, frames: 8, text: 24, width: 192, layers: 6, heads: 6},
+  nano: {size: 16, frames: 4, text: 8, width: 64, layers: 3, heads: 2, micro: 32},
+  mini: {size: 24, frames: 8, text: 16, width: 96, layers: 4, heads: 3, micro: 8},
+  base: {size: 32, frames: 8, text: 24, width: 192, layers: 6, heads: 6, micro: 4},
 };
 
 const PATCH = 4;

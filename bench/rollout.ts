@@ -6,7 +6,7 @@ import {step} from '../src/numeric/transition.js';
 import {float32, ndarray, take, type NdArray} from '../src/tensor/ndarray.js';
 import {pack, packing, unpack} from '../src/tensor/pack.js';
 import {normals} from '../src/tensor/random.js';
-import {emit, repeat, THREADS} from './measure.js';
+import {emit, microOr, repeat, THREADS} from './measure.js';
 import {
   denoisePeer,
   encodePeer,
@@ -36,9 +36,10 @@ function flowSchedule(noiseLevel = 0.7, shift = 3): {a: number; b: number; std: 
 
 const column = (n: number, value: number): NdArray<'float32'> => float32(new Float32Array(n).fill(value));
 
-/** @param micro clips of one call. */
-export async function benchRollout(preset: string, micro = Number(process.env['BENCH_MICRO'] ?? 8)): Promise<void> {
+/** Measures one preset. */
+export async function benchRollout(preset: string): Promise<void> {
   const config = presets[preset];
+  const micro = microOr(config.micro);
   const device = await openOrtDevice('cpu', {provider: 'cpu', threads: THREADS}, {});
   const params = initialisePeer(config, 0);
   const [trained, frozen] = [packing(params, (path) => !isText(path)), packing(params, isText)];

@@ -10,7 +10,7 @@ import {float32, int32, ndarray, rows, take, zeros, type NdArray} from '../src/t
 import {pack, packing, unpack} from '../src/tensor/pack.js';
 import {integers, normals, uniforms} from '../src/tensor/random.js';
 import type {Params} from '../src/tensor/tree.js';
-import {emit, repeat, THREADS} from './measure.js';
+import {emit, microOr, repeat, THREADS} from './measure.js';
 import {forwardOperations, initialisePeer, PATCH_SIZE, peerLoss, presets, tokensOf, VOCABULARY} from './peerNetwork.js';
 
 const BATCH = 32;
@@ -29,9 +29,10 @@ export function randomCaptions(n: number, length: number): NdArray<'int32'> {
   );
 }
 
-/** @param micro clips of one backward pass; the gradient is accumulated over the batch. */
-export async function benchTrain(preset: string, micro = Number(process.env['BENCH_MICRO'] ?? 8)): Promise<void> {
+/** Measures one preset; the gradient is accumulated over the passes of a batch. */
+export async function benchTrain(preset: string): Promise<void> {
   const config = presets[preset];
+  const micro = microOr(config.micro);
   const device = await openOrtDevice('cpu', {provider: 'cpu', threads: THREADS}, {});
   const params = initialisePeer(config, 0);
   const layout = packing(params);

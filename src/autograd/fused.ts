@@ -5,7 +5,7 @@
  * same function check each other, closed-form backward against composed one.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type {Gradient} from './gradient.js';
+import {one, type Gradient} from './gradient.js';
 
 /** Kernel names as the engine's lowering table spells them. */
 export const LAYER_NORM = 'RlftLayerNorm';
@@ -13,6 +13,26 @@ export const LAYER_NORM = 'RlftLayerNorm';
 export const ROTARY = 'RlftRotary';
 /** GELU of a sum with a bias, where no gradient is wanted. */
 export const GELU = 'RlftGelu';
+/** Depthwise convolution of tokens on their grid. */
+export const DEPTHWISE = 'RlftDepthwise';
+/** The gradient of its kernel. */
+export const DEPTHWISE_FILTER = 'RlftDepthwiseFilter';
+
+/** Channels lie in memory in blocks of 8 or 16, as wide as the processor's vectors; a multiple of both serves everywhere. */
+const BLOCK = 16;
+
+let blocked = true;
+
+/** Traces `fn` for a provider that has onnxruntime's convolutions of blocked channels, or for one that has not. */
+export function withBlockedConvolutions<T>(available: boolean, fn: () => T): T {
+  const before = blocked;
+  blocked = available;
+  try {
+    return fn();
+  } finally {
+    blocked = before;
+  }
+}
 
 const has = (kernel: string): boolean => tf.getKernel(kernel, tf.getBackend()) !== undefined;
 
@@ -64,6 +84,17 @@ export function rotary(x: tf.Tensor, angles: readonly (readonly number[])[], inv
   return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1);
 }
 
+/**
+ * Depthwise convolution with zero padding, every channel with its own kernel of 3×3 taps in space, or 3×3×3 in time and space; or
+ * undefined where there is no operator for it.
+ *
+ * @param kernel `[C, 9]` or `[C, 27]`, taps ordered (time, row, column).
+ * @param x `[B, T·Y·X, C]`, tokens ordered (t, y, x).
+ * @param grid `[T, Y, X]`.
+ */
+export const depthwiseBlocked = (kernel: tf.Tensor, x: tf.Tensor, grid: readonly number[]): tf.Tensor | undefined =>
+  blocked && has(DEPTHWISE) && kernel.shape[0] % BLOCK === 0 ? run(DEPTHWISE, {x, kernel}, {grid: [...grid]})[0] : undefined;
+
 /** Their gradients. */
 export const fused: Readonly<Record<string, Gradient>> = {
   [LAYER_NORM]: {
@@ -83,5 +114,16 @@ export const fused: Readonly<Record<string, Gradient>> = {
       cos: () => tf.zerosLike(cos),
       sin: () => tf.zerosLike(sin),
     }),
+  },
+  [DEPTHWISE]: {
+    inputsToSave: ['x', 'kernel'],
+    gradFunc: (dys, [x, kernel], attrs) => {
+      const dy = one(dys);
+      return {
+        // The gradient of the input is the convolution with the reversed kernel.
+        x: () => run(DEPTHWISE, {x: dy, kernel: tf.reverse(kernel, 1)}, attrs)[0],
+        kernel: () => run(DEPTHWISE_FILTER, {x, dy}, {...attrs, taps: kernel.shape[1]!})[0],
+      };
+    },
   },
 };

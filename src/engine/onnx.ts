@@ -88,10 +88,14 @@ const valueInfo = (name: string, dtype: GraphDType, shape: readonly number[]): V
 /**
  * Encodes a pruned graph. Inputs are named `x0, x1, …` and outputs `y0, y1, …` in their order.
  *
- * An output that is itself an input or a constant, or that is asked for twice, is copied by an `Identity`.
+ * A node writes its output in place. Only an output that is itself an input or a constant, or that is asked for twice, is copied
+ * by an `Identity`.
  */
 export function encodeOnnx(graph: Graph, outputs: readonly Value[]): Uint8Array {
   const names = new Map<Value, string>(graph.inputs.map((v, i) => [v, `x${i}`]));
+  outputs.forEach((v, i) => {
+    if (v.node && !names.has(v)) names.set(v, `y${i}`);
+  });
   const nodes: NodeProto[] = [];
   const initializers: TensorProto[] = [];
   const use = (value: Value): string => {
@@ -124,15 +128,17 @@ export function encodeOnnx(graph: Graph, outputs: readonly Value[]): Uint8Array 
       }),
     );
   }
-  outputs.forEach((value, i) =>
-    nodes.push(create(NodeProtoSchema, {opType: 'Identity', input: [use(value)], output: [`y${i}`]})),
-  );
+  outputs.forEach((value, i) => {
+    const name = use(value);
+    if (name !== `y${i}`) nodes.push(create(NodeProtoSchema, {opType: 'Identity', input: [name], output: [`y${i}`]}));
+  });
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(IR_VERSION),
     producerName: 'rlft',
     opsetImport: [
       create(OperatorSetIdProtoSchema, {domain: '', version: BigInt(OPSET)}),
       create(OperatorSetIdProtoSchema, {domain: 'com.microsoft', version: 1n}),
+      create(OperatorSetIdProtoSchema, {domain: 'com.microsoft.nchwc', version: 1n}),
     ],
     graph: create(GraphProtoSchema, {
       name: 'rlft',

@@ -12,6 +12,7 @@ import {
   type Jitted,
   type ResidentTree,
 } from './device.js';
+import {blockedModel} from './blocked.js';
 import {encodeOnnx} from './onnx.js';
 import {optimise} from './passes/index.js';
 import type {Answer, Envelope, Feed, Packet, Request, SessionSettings} from './protocol.js';
@@ -96,10 +97,17 @@ export async function openOrtDevice(name: string, settings: SessionSettings, opt
   await channel.ask({kind: 'configure', settings}, [], 'done');
   let nextProgram = 0;
 
+  const blocked =
+    settings.provider === 'cpu' &&
+    (await channel.ask({kind: 'compile', program: nextProgram++, model: blockedModel(), outputs: []}, [], 'compiled').then(
+      () => true,
+      () => false,
+    ));
+
   const compile = async (fnName: string, fn: NumericFunction, inputs: Argument): Promise<Program> => {
     const start = performance.now();
     const specs = mapTree(inputs, (leaf): InputSpec => ({dtype: leaf.dtype, shape: leaf.shape}));
-    const traced = trace(fnName, fn, specs);
+    const traced = trace(fnName, fn, specs, blocked);
     const optimised = optimise(
       traced.graph,
       traced.outputs.map((o) => o.value),

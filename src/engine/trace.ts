@@ -9,6 +9,7 @@ import {TracedReadError} from '../errors.js';
 import {sizeOf, type DType} from '../tensor/ndarray.js';
 import {leaves, mapTree, type Branch} from '../tensor/tree.js';
 import '../autograd/index.js';
+import {withBlockedConvolutions} from '../autograd/fused.js';
 import {Graph, type Value} from './graph.js';
 import {registerLowerings, type Lowering} from './lower/index.js';
 import {cast} from './lower/lowering.js';
@@ -156,9 +157,10 @@ function ensureBackend(): TraceBackend {
  *
  * @param name names the function in messages.
  * @param specs a tree of input shapes; its leaves in order are the graph's inputs.
+ * @param blocked whether the graph may hold convolutions of blocked channels (`blocked.ts`).
  * @throws TracedReadError if the function reads data; UnsupportedOpError for a kernel without a lowering.
  */
-export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec>): Traced {
+export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec>, blocked = true): Traced {
   const tracer = ensureBackend();
   if (recording) throw new Error(`internal: trace(${name}) inside trace(${recording.name}).`);
   const graph = new Graph();
@@ -177,7 +179,7 @@ export function trace(name: string, fn: NumericFunction, specs: Branch<InputSpec
         const value = cast(graph, input, dtype);
         return tf.engine().makeTensorFromDataId(tracer.hold(value), [...spec.shape], dtype, tracer);
       });
-      for (const [path, tensor] of leaves(fn(placeholders))) {
+      for (const [path, tensor] of leaves(withBlockedConvolutions(blocked, () => fn(placeholders)))) {
         outputs.push({path, value: tracer.lookUp(tensor.dataId)});
       }
     } finally {

@@ -5,6 +5,7 @@
  * frames laid side by side then make the whole convolution, and both of its gradients, one stacked matrix product.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import {depthwiseBlocked} from '../autograd/fused.js';
 import {spatialBands} from './bands.js';
 
 /**
@@ -44,6 +45,8 @@ export function depthwiseConvolution(kernel: tf.Tensor, x: tf.Tensor, grid: read
   };
   const tokens = (y: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(y, [channels, batch, frames * plane]), [1, 2, 0]);
 
+  const quick = depthwiseBlocked(used, x, grid);
+  if (quick) return quick;
   const op = tf.customGrad((...args: unknown[]) => {
     const [w, z, save] = args as [tf.Tensor, tf.Tensor, tf.GradSaveFunc];
     const seen = windows(z);

@@ -119,6 +119,7 @@ describe('engine: the table of kernels', () => {
       'MaxPool3DGrad',
       'MaxPoolGrad',
       'Range',
+      'RlftDepthwiseFilter',
       // Asked for only while no gradient is recorded.
       'RlftGelu',
       '_FusedMatMul',

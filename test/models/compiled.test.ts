@@ -85,4 +85,13 @@ describe('compiled layers', () => {
       x: draw('x', 3, 60, 6),
       w: draw('w', 3, 60, 6),
     }));
+
+  for (const frames of [1, 4]) {
+    it(`depthwiseConvolution of blocked channels, ${frames} frame(s)`, () =>
+      agree('blocked', ({kernel, x}) => depthwiseConvolution(kernel, x, [frames, 3, 5]), {
+        kernel: draw('kernel', 32, 27),
+        x: draw('x', 3, 15 * frames, 32),
+        w: draw('w', 3, 15 * frames, 32),
+      }));
+  }
 });

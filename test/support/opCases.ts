@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {geluWithoutGradient, layerNorm, rotary} from '../../src/autograd/fused.js';
+import {depthwiseConvolution} from '../../src/models/depthwiseConvolution.js';
 import {gelu} from '../../src/models/layers.js';
 import {normals, permutation, uniforms} from '../../src/tensor/random.js';
 import {ndarray, sizeOf, type NdArray} from '../../src/tensor/ndarray.js';
@@ -610,3 +611,8 @@ op(
   (t) => geluWithoutGradient(t['x'], t['bias']) ?? composedGelu(tf.add(t['x'], t['bias'])),
   {...none, rtol: 5e-5},
 );
+for (const frames of [1, 3]) {
+  op(`depthwiseConvolution of blocked channels, frames: ${frames}`, {kernel: f([16, 27]), x: f([2, 6 * frames, 16])}, (t) =>
+    depthwiseConvolution(t['kernel'], t['x'], [frames, 2, 3]),
+  );
+}

@@ -1,5 +1,6 @@
 /** Operators that onnxruntime has one kernel for; `autograd/fused.ts` says what they compute. */
-import {GELU, LAYER_NORM, ROTARY} from '../../autograd/fused.js';
+import {DEPTHWISE, DEPTHWISE_FILTER, GELU, LAYER_NORM, ROTARY} from '../../autograd/fused.js';
+import {depthwise, depthwiseFilterGradient, type Grid} from './depthwise.js';
 import type {Lowerings} from './lowering.js';
 
 /** Their lowerings. */
@@ -26,4 +27,6 @@ export const fused: Lowerings = {
     );
     return [y];
   },
+  [DEPTHWISE]: (graph, {x, kernel}, {grid}) => [depthwise(graph, x, kernel, grid as Grid)],
+  [DEPTHWISE_FILTER]: (graph, {x, dy}, {grid, taps}) => [depthwiseFilterGradient(graph, x, dy, grid as Grid, taps as number)],
 };
