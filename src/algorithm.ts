@@ -10,6 +10,7 @@ import type {Observable} from 'rxjs';
 import type {z} from 'zod';
 import type {Trajectories} from './rollout/generate.js';
 import type {RunConfig} from './run/runSchema.js';
+import type {WindowPlan} from './learn/windows.js';
 import type {Density} from './numeric/transition.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
@@ -93,12 +94,7 @@ export interface ConfiguredAlgorithm {
   /** Scalars of `loss` that are inputs of the graph, by name. */
   readonly scalars: Readonly<Record<string, number>>;
   /** Which steps of a rollout are stochastic: all, or a window of it, per iteration and batch of prompts. */
-  readonly window?: (
-    iteration: number,
-    batch: number,
-    steps: number,
-    seed: number,
-  ) => {readonly start: number; readonly size: number};
+  readonly window?: WindowPlan;
   /** Whether the samples of a prompt start from the same noise. */
   readonly sharedStart: boolean;
   /** The state before the first iteration. */

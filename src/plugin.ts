@@ -43,6 +43,8 @@ export type {
   Scored,
   TrainState,
 } from './algorithm.js';
+export {anchorLoss, logRatioSums, outsideCount, referenceDivergence} from './learn/policyLoss.js';
+export {policyPasses, type PassPlan} from './learn/passes.js';
 export {
   chunks,
   gatherStates,
@@ -51,6 +53,7 @@ export {
   stochasticTransitions,
   type TransitionRef,
 } from './learn/transitions.js';
+export {movingWindow, randomWindow, type StepWindow, type WindowPlan, type WindowRange} from './learn/windows.js';
 export {
   batchAdvantages,
   clampAdvantages,
@@ -64,5 +67,5 @@ export {klDivergence} from './numeric/gaussian.js';
 export {meanOfRows} from './numeric/rows.js';
 export {clippedSurrogate, importanceRatio} from './numeric/surrogate.js';
 export {replay} from './numeric/transition.js';
-export {optimizerOptions, policyGradientOptions} from './options.js';
+export {anchorOption, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
 export {permutation, type NoiseKey} from './tensor/random.js';
