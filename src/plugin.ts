@@ -42,6 +42,7 @@ export type {
   PolicyInGraph,
   Scored,
   TrainState,
+  TransitionBatch,
 } from './algorithm.js';
 export {anchorLoss, logRatioSums, outsideCount, referenceDivergence} from './learn/policyLoss.js';
 export {policyPasses, type PassPlan} from './learn/passes.js';
@@ -63,9 +64,19 @@ export {
   type PromptTracker,
 } from './numeric/advantages.js';
 export {detach} from './numeric/detach.js';
+export {actingMean, driftDivergence, guardedLogRatio, maskedSurrogate, type DriftedStep} from './numeric/drift.js';
 export {klDivergence} from './numeric/gaussian.js';
+export {nextMultiplier, steeredCoefficient} from './numeric/multipliers.js';
 export {meanOfRows} from './numeric/rows.js';
-export {clippedSurrogate, importanceRatio} from './numeric/surrogate.js';
+export {
+  bestAndWorst,
+  gdpoAdvantages,
+  groupSpread,
+  summedRewards,
+  weightedAdvantages,
+  type WeightedReward,
+} from './numeric/severalRewards.js';
+export {clippedSurrogate, importanceRatio, type LogProbabilities} from './numeric/surrogate.js';
 export {replay} from './numeric/transition.js';
 export {anchorOption, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
 export {permutation, type NoiseKey} from './tensor/random.js';

@@ -8,6 +8,7 @@ import {scoreVideos} from '../rollout/scoreVideos.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {evaluateExpression, traceExpression} from './evaluateExpression.js';
 import {groupMeans} from './groupNormalise.js';
+import {partWeights} from './partWeights.js';
 
 /**
  * Composes rewards. Each one that the expression names is opened once; they score at the same time; and the composed reward is
@@ -52,6 +53,7 @@ function composed(expression: Expression, parts: readonly Reward[]): Reward {
     return {scores: evaluateExpression(expression, byName, groups), parts: byName};
   };
   const differentiable = differentiableForm(expression, parts);
+  const weights = partWeights(expression);
   return {
     name: expression.text,
     unit: '1',
@@ -60,6 +62,7 @@ function composed(expression: Expression, parts: readonly Reward[]): Reward {
     score: async (videos, prompts) => (await scoreParts(videos, prompts)).scores,
     scoreParts,
     ...(differentiable && {differentiable}),
+    ...(weights && {weights}),
     close: () => closeAll(parts),
   };
 }
