@@ -45,6 +45,7 @@ import {
   randomWindow,
   referenceDivergence,
   replay,
+  statistics,
   steeredCoefficient,
   stochasticTransitions,
   summedRewards,
@@ -117,9 +118,9 @@ const options = z.strictObject({
   multiplierRate: z
     .number()
     .positive()
-    .default(1)
+    .default(0.05)
     .describe(
-      "Step of a constraint's multiplier in an iteration, per unit of the reward that its mean lies below the floor; > 0.",
+      "Largest step of a constraint's multiplier in an iteration, taken where the mean is off the floor by a deviation of the samples or more; > 0.",
     ),
   ...windowOptions,
   windowSize: windowOptions.windowSize.describe(
@@ -158,7 +159,7 @@ function stepLoss(policy: PolicyInGraph, batch: Branch<tf.Tensor>, scalars: Bran
   const metrics = {...logRatioSums(logs), ...own};
   if (o.klCoefficient === 0) return {loss, metrics};
   const klReference = referenceDivergence(policy, batch, mean);
-  // A coefficient that is steered comes with the batch, since the scalars of a run are fixed.
+  // A coefficient that was steered comes with the batch, since the scalars of a run are fixed.
   const coefficient = (batch['klCoefficient'] ?? scalars['klCoefficient']) as tf.Tensor;
   return {loss: tf.add(loss, tf.mul(klReference, coefficient)), metrics: {...metrics, klReference}};
 }
@@ -215,9 +216,8 @@ function samplesOf(collected: readonly Scored[]): Samples {
 const multipliersAfter = ({multipliers}: GrpoMemory, {several}: Samples, o: Options): Record<string, number> =>
   Object.fromEntries(
     Object.entries(multipliers).map(([name, multiplier]) => {
-      const {rewards} = several[name];
-      const mean = Array.from(rewards).reduce((sum, r) => sum + r, 0) / rewards.length;
-      return [name, nextMultiplier(multiplier, mean, o.floors[name], o.multiplierRate)];
+      const measured = statistics(Array.from(several[name].rewards));
+      return [name, nextMultiplier(multiplier, measured, o.floors[name], o.multiplierRate)];
     }),
   );
 
@@ -419,7 +419,7 @@ function configure(o: Options): ConfiguredAlgorithm {
     loss: lossOf(o),
     scalars: {
       ...(o.objective === 'dppo' ? {klThreshold: o.klThreshold} : {clipRange: o.clipRange}),
-      ...(o.klCoefficient > 0 && o.klTarget === 0 && {klCoefficient: o.klCoefficient}),
+      ...(o.klCoefficient > 0 && {klCoefficient: o.klCoefficient}),
     },
     sharedStart: o.sharedStart,
     keepNoise: o.objective !== 'clip',

@@ -60,6 +60,7 @@ export {
   clampAdvantages,
   groupAdvantages,
   promptTracker,
+  statistics,
   trackAdvantages,
   type PromptTracker,
 } from './numeric/advantages.js';
