@@ -16,29 +16,30 @@ import * as tf from '@tensorflow/tfjs-core';
 import {from, lastValueFrom, toArray, type Observable} from 'rxjs';
 import {z} from 'zod';
 import {
-  chunks,
+  anchorLoss,
+  anchorOption,
   clampAdvantages,
   clippedSurrogate,
-  detach,
-  gatherStates,
   gatherTransitions,
   importanceRatio,
-  klDivergence,
   lastTransitions,
-  meanOfRows,
+  logRatioSums,
   optimizerOptions,
-  permutation,
+  outsideCount,
   policyGradientOptions,
+  policyPasses,
   promptTracker,
+  randomWindow,
+  referenceDivergence,
   replay,
   stochasticTransitions,
   trackAdvantages,
+  windowOptions,
   type Algorithm,
   type Branch,
   type LearnContext,
   type LossFunction,
   type LossSums,
-  type NoiseKey,
   type PolicyInGraph,
   type PromptTracker,
   type Scored,
@@ -50,21 +51,7 @@ const options = z.strictObject({
   ...optimizerOptions,
   ...policyGradientOptions,
   learningRate: optimizerOptions.learningRate.default(5e-4).describe('Step size of AdamW; > 0.'),
-  windowSize: z
-    .int()
-    .min(0)
-    .default(2)
-    .describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last; ≥ 0.'),
-  windowFrom: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0.5)
-    .describe('Share of the steps, from the first, that no window begins in; in [0, 1).'),
-  sharedStart: z
-    .boolean()
-    .default(true)
-    .describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
+  ...windowOptions,
   bufferSize: z.int().min(1).default(32).describe('Rewards that are remembered for each prompt; ≥ 1.'),
   minCount: z
     .int()
@@ -77,13 +64,7 @@ const options = z.strictObject({
     .describe(
       'balanced: each step pulls the prediction with equal force; none: by its own density, which favours steps with little noise.',
     ),
-  anchorCoefficient: z
-    .number()
-    .min(0)
-    .default(0.5)
-    .describe(
-      'Weight of mean (x̂0 − x̂0 of the starting policy)² at the last step, which has no noise and which no reward reaches; ≥ 0.',
-    ),
+  ...anchorOption,
 });
 type Options = z.output<typeof options>;
 
@@ -91,7 +72,7 @@ type Options = z.output<typeof options>;
 const lossOf =
   ({klCoefficient, anchorCoefficient}: Options): LossFunction =>
   (policy, batch, scalars) =>
-    batch['next'] ? surrogateOf(policy, batch, scalars, klCoefficient) : anchorOf(policy, batch, anchorCoefficient);
+    batch['next'] ? surrogateOf(policy, batch, scalars, klCoefficient) : anchorLoss(policy, batch, anchorCoefficient);
 
 function surrogateOf(
   policy: PolicyInGraph,
@@ -104,23 +85,10 @@ function surrogateOf(
   const {logProb, mean} = replay({latent, x0: policy.predict(batch), a, b, std, next}, policy.density);
   const logs = {logProb, oldLogProb};
   const loss = tf.sum<tf.Scalar>(tf.mul(clippedSurrogate(logs, advantage, clipRange), weight));
-  const outside = tf.cast(tf.greater(tf.abs(tf.sub(importanceRatio(logs), 1)), clipRange), 'float32');
-  const metrics: Record<string, tf.Scalar> = {
-    approxKl: tf.mul(tf.sum(tf.squaredDifference(logProb, oldLogProb)), 0.5),
-    clipFraction: tf.sum(outside),
-    ratioGap: tf.sum(tf.abs(tf.sub(logProb, oldLogProb))),
-  };
+  const metrics = {...logRatioSums(logs), clipFraction: outsideCount(importanceRatio(logs), clipRange)};
   if (klCoefficient === 0) return {loss, metrics};
-  const reference = detach(policy.predictReference(batch));
-  const referenceMean = replay({latent, x0: reference, a, b, std, next}, policy.density).mean;
-  const klReference = tf.sum<tf.Scalar>(klDivergence(mean, referenceMean, std));
+  const klReference = referenceDivergence(policy, batch, mean);
   return {loss: tf.add(loss, tf.mul(klReference, klCoefficient)), metrics: {...metrics, klReference}};
-}
-
-function anchorOf(policy: PolicyInGraph, batch: Branch<tf.Tensor>, anchorCoefficient: number): LossSums {
-  const drift = meanOfRows(tf.squaredDifference(policy.predict(batch), detach(policy.predictReference(batch))));
-  const anchor = tf.sum<tf.Scalar>(tf.mul(drift, batch['weight'] as tf.Tensor));
-  return {loss: tf.mul(anchor, anchorCoefficient), metrics: {anchor}};
 }
 
 async function learnFrom(
@@ -139,33 +107,19 @@ async function learnFrom(
 
   // minibatches and updates
   const weight = weightOf(collected, o.stepWeighting);
-  const iteration = state.iteration + 1;
-  const means: Record<string, number> = {};
-  const count = o.innerEpochs * o.minibatches;
-  for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
-    const order = (purpose: string): NoiseKey => ({seed, purpose, iteration, sample: epoch});
-    const drawn = drawSteps(stochasticTransitions(collected), o.timestepFraction, {seed, iteration, epoch});
-    const noisy = chunks(shuffled(drawn, order('ddpoOrder')), Math.ceil(drawn.length / o.minibatches));
-    const ends = o.anchorCoefficient > 0 ? shuffled(lastTransitions(collected), order('ddpoAnchors')) : [];
-    const anchored = chunks(
-      ends.slice(0, Math.ceil(ends.length * ANCHOR_SHARE)),
-      Math.ceil((ends.length * ANCHOR_SHARE) / noisy.length),
-    );
-    for (const [i, part] of noisy.entries()) {
-      const held = anchored[i] ?? [];
-      const batches = (function* () {
-        for (const micro of chunks(part, learner.microbatch)) yield gatherTransitions(collected, micro, advantages, weight);
-        // The learner divides by the noisy steps; this makes of the last steps a mean of their own.
-        for (const micro of chunks(held, learner.microbatch)) yield gatherStates(collected, micro, part.length / held.length);
-      })();
-      const {metrics, gradientNorm} = await learner.update(batches, part.length);
-      for (const [name, value] of Object.entries({...metrics, gradientNorm})) means[name] = (means[name] ?? 0) + value / count;
-    }
-  }
+  const means = await policyPasses({
+    collected,
+    learner,
+    noisy: stochasticTransitions(collected),
+    last: lastTransitions(collected),
+    gather: (refs) => gatherTransitions(collected, refs, advantages, weight),
+    key: {name: 'ddpo', seed, iteration: state.iteration + 1},
+    options: o,
+  });
 
   // metrics
   return {
-    iteration,
+    iteration: state.iteration + 1,
     memory: tracked.tracker as unknown as TrainState['memory'],
     metrics: {
       ...Object.fromEntries(Object.entries(means).map(([name, value]) => [`policy/${name}`, value])),
@@ -187,29 +141,6 @@ function weightOf(collected: readonly Scored[], weighting: Options['stepWeightin
     return table.map((row) => (force(row) * noisy.length) / total);
   });
   return ({batch, step}) => weights[batch][step];
-}
-
-/** Share of the trajectories whose last step is held: the term is steady, and each of them costs as much as a step to learn from. */
-const ANCHOR_SHARE = 0.25;
-
-const shuffled = <T>(list: readonly T[], key: NoiseKey): T[] => Array.from(permutation(key, list.length), (i) => list[i]);
-
-/** A random share of each trajectory's steps. */
-function drawSteps(
-  refs: readonly TransitionRef[],
-  fraction: number,
-  {seed, iteration, epoch}: {seed: number; iteration: number; epoch: number},
-): TransitionRef[] {
-  if (fraction === 1) return [...refs];
-  const stepsOf = new Map<string, number>();
-  for (const {batch, row} of refs) stepsOf.set(`${batch}/${row}`, (stepsOf.get(`${batch}/${row}`) ?? 0) + 1);
-  const taken = new Map<string, number>();
-  return shuffled(refs, {seed, purpose: 'ddpoSteps', iteration, sample: epoch}).filter(({batch, row}) => {
-    const key = `${batch}/${row}`;
-    const n = (taken.get(key) ?? 0) + 1;
-    taken.set(key, n);
-    return n <= Math.max(1, Math.floor(stepsOf.get(key)! * fraction));
-  });
 }
 
 /** DDPO as it is registered. */
@@ -237,7 +168,7 @@ export const ddpo: Algorithm<typeof options.shape> = {
     loss: lossOf(o),
     scalars: {clipRange: o.clipRange},
     sharedStart: o.sharedStart,
-    ...(o.windowSize > 0 && {window: randomWindow(o.windowSize, o.windowFrom)}),
+    ...(o.windowSize > 0 && {window: randomWindow('ddpoWindow', {size: o.windowSize, from: o.windowFrom})}),
     initialMemory: promptTracker(o.bufferSize, o.minCount) as unknown as TrainState['memory'],
     work: {stepShare: o.timestepFraction * o.innerEpochs, updatesPerIteration: o.innerEpochs * o.minibatches},
     optimizer: {
@@ -252,13 +183,3 @@ export const ddpo: Algorithm<typeof options.shape> = {
       from(lastValueFrom(scored$.pipe(toArray())).then((all) => learnFrom(all, state, context, o))),
   }),
 };
-
-/** A window of `size` steps at a random place beyond the share `from`, anew for each batch of prompts; never the last step. */
-const randomWindow =
-  (size: number, from: number) =>
-  (iteration: number, batch: number, steps: number, seed: number): {start: number; size: number} => {
-    const latest = Math.max(0, steps - 1 - size);
-    const earliest = Math.min(Math.floor(from * steps), latest);
-    const [place] = permutation({seed, purpose: 'ddpoWindow', iteration, sample: batch}, latest - earliest + 1);
-    return {start: earliest + place, size};
-  };

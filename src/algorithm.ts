@@ -9,7 +9,9 @@ import type {Scalar, Tensor} from '@tensorflow/tfjs-core';
 import type {Observable} from 'rxjs';
 import type {z} from 'zod';
 import type {Trajectories} from './rollout/generate.js';
+import type {Reward} from './reward.js';
 import type {RunConfig} from './run/runSchema.js';
+import type {WindowPlan} from './learn/windows.js';
 import type {Density} from './numeric/transition.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
@@ -21,6 +23,8 @@ export interface Scored {
   readonly rewards: Float32Array;
   /** `[B]` of each part of a composed reward, by its name. */
   readonly parts?: Readonly<Record<string, Float32Array>>;
+  /** The weight of each part, if the reward is a weighted sum of its parts. */
+  readonly weights?: Readonly<Record<string, number>>;
 }
 
 /** State that is not on the device: a checkpoint keeps it as JSON. */
@@ -93,18 +97,24 @@ export interface ConfiguredAlgorithm {
   /** Scalars of `loss` that are inputs of the graph, by name. */
   readonly scalars: Readonly<Record<string, number>>;
   /** Which steps of a rollout are stochastic: all, or a window of it, per iteration and batch of prompts. */
-  readonly window?: (
-    iteration: number,
-    batch: number,
-    steps: number,
-    seed: number,
-  ) => {readonly start: number; readonly size: number};
+  readonly window?: WindowPlan;
   /** Whether the samples of a prompt start from the same noise. */
   readonly sharedStart: boolean;
+  /** Whether the loss asks for `noise`, that of each noisy step; default: it is not kept. */
+  readonly keepNoise?: boolean;
   /** The state before the first iteration. */
   readonly initialMemory: Memory;
-  /** Share of a trajectory's stochastic steps that one pass learns from, and optimizer updates of an iteration: for estimates. */
-  readonly work: {readonly stepShare: number; readonly updatesPerIteration: number};
+  /**
+   * For estimates: the share of a trajectory's stochastic steps that one pass learns from, optimizer updates of an iteration, and
+   * how many samples of a prompt are learnt from where not all are.
+   */
+  readonly work: {readonly stepShare: number; readonly updatesPerIteration: number; readonly samples?: number};
+  /**
+   * Refuses a reward that these options cannot work with, before the first rollout.
+   *
+   * @throws ConfigError naming the option and what the reward lacks.
+   */
+  checkReward?(reward: Pick<Reward, 'name' | 'parts' | 'weights'>): void;
   /** Consumes one iteration's scored trajectories and emits the state after it. */
   learn(scored$: Observable<Scored>, state: TrainState, context: LearnContext): Observable<TrainState>;
   /** Optimizer settings of the learner. */

@@ -48,6 +48,7 @@ export {
   fluentClipsModule,
   gaussianToy,
   gaussianToyModule,
+  grpo,
   judge,
   matching,
   nearTarget,
@@ -112,6 +113,7 @@ export {score} from './stream/score.js';
 // Learning.
 export {createLearner, type LearnerParts, type LearnerSnapshot, type ResidentLearner} from './learn/learner.js';
 export {checkParity} from './learn/parity.js';
+export {movingWindow, randomWindow, type StepWindow, type WindowPlan, type WindowRange} from './learn/windows.js';
 export {chunks, gatherTransitions, lastTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
 
 // Held-out evaluation.
@@ -166,6 +168,16 @@ export {
   type PromptTracker,
 } from './numeric/advantages.js';
 
+export {
+  bestAndWorst,
+  gdpoAdvantages,
+  groupSpread,
+  summedRewards,
+  weightedAdvantages,
+  type WeightedReward,
+} from './numeric/severalRewards.js';
+export {nextMultiplier, steeredCoefficient} from './numeric/multipliers.js';
+
 // Policy-gradient losses.
 export {
   approxKl,
@@ -175,6 +187,7 @@ export {
   klEstimate,
   type LogProbabilities,
 } from './numeric/surrogate.js';
+export {actingMean, driftDivergence, guardedLogRatio, maskedSurrogate, type DriftedStep} from './numeric/drift.js';
 
 // Optimal transport: plans, costs, distances, attention refined by a plan.
 export {sinkhorn, type SinkhornPlans} from './transport/sinkhorn.js';

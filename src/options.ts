@@ -54,6 +54,36 @@ export const policyGradientOptions = {
     ),
 };
 
+/** A window of noisy steps in trajectories that are deterministic otherwise. */
+export const windowOptions = {
+  windowSize: z
+    .int()
+    .min(0)
+    .default(2)
+    .describe('Stochastic steps of a trajectory, in a window at a random place; 0: every step but the last; ≥ 0.'),
+  windowFrom: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.5)
+    .describe('Share of the steps, from the first, that no window begins in; in [0, 1).'),
+  sharedStart: z
+    .boolean()
+    .default(true)
+    .describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
+};
+
+/** What holds the step that no reward reaches. */
+export const anchorOption = {
+  anchorCoefficient: z
+    .number()
+    .min(0)
+    .default(0.5)
+    .describe(
+      'Weight of mean (x̂0 − x̂0 of the starting policy)² at the last step, which has no noise and which no reward reaches; ≥ 0.',
+    ),
+};
+
 /** Other projects' names for our keys, so that `did you mean` knows what a newcomer means. */
 export const peerNames: Readonly<Record<string, string>> = {
   lr: 'learningRate',
@@ -61,6 +91,11 @@ export const peerNames: Readonly<Record<string, string>> = {
   beta: 'klCoefficient',
   kl_coef: 'klCoefficient',
   kl_beta: 'klCoefficient',
+  kl_mask_threshold: 'klThreshold',
+  bestofn: 'bestOf',
+  best_of_n: 'bestOf',
+  iters_per_group: 'windowDwell',
+  sde_window_size: 'windowSize',
   eta: 'noiseLevel',
   cfg: 'guidanceScale',
   cfg_scale: 'guidanceScale',

@@ -42,7 +42,10 @@ export type {
   PolicyInGraph,
   Scored,
   TrainState,
+  TransitionBatch,
 } from './algorithm.js';
+export {anchorLoss, logRatioSums, outsideCount, referenceDivergence} from './learn/policyLoss.js';
+export {policyPasses, type PassPlan} from './learn/passes.js';
 export {
   chunks,
   gatherStates,
@@ -51,18 +54,30 @@ export {
   stochasticTransitions,
   type TransitionRef,
 } from './learn/transitions.js';
+export {movingWindow, randomWindow, type StepWindow, type WindowPlan, type WindowRange} from './learn/windows.js';
 export {
   batchAdvantages,
   clampAdvantages,
   groupAdvantages,
   promptTracker,
+  statistics,
   trackAdvantages,
   type PromptTracker,
 } from './numeric/advantages.js';
 export {detach} from './numeric/detach.js';
+export {actingMean, driftDivergence, guardedLogRatio, maskedSurrogate, type DriftedStep} from './numeric/drift.js';
 export {klDivergence} from './numeric/gaussian.js';
+export {nextMultiplier, steeredCoefficient} from './numeric/multipliers.js';
 export {meanOfRows} from './numeric/rows.js';
-export {clippedSurrogate, importanceRatio} from './numeric/surrogate.js';
+export {
+  bestAndWorst,
+  gdpoAdvantages,
+  groupSpread,
+  summedRewards,
+  weightedAdvantages,
+  type WeightedReward,
+} from './numeric/severalRewards.js';
+export {clippedSurrogate, importanceRatio, type LogProbabilities} from './numeric/surrogate.js';
 export {replay} from './numeric/transition.js';
-export {optimizerOptions, policyGradientOptions} from './options.js';
+export {anchorOption, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
 export {permutation, type NoiseKey} from './tensor/random.js';

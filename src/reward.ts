@@ -65,6 +65,8 @@ export interface Reward {
   readonly differentiable?: DifferentiableReward;
   /** The rewards that this one is composed of, in the order of its expression. */
   readonly parts?: readonly Reward[];
+  /** The weight of each part by its name, if the reward is a weighted sum of its parts, a constant aside. */
+  readonly weights?: Readonly<Record<string, number>>;
   /** As `score`, with what each part contributed: composed rewards offer it, so that every part keeps a curve of its own. */
   scoreParts?(videos: NdArray<'float32'>, prompts: readonly Prompt[]): Promise<PartScores>;
   /** Whether scores compare the samples of one prompt alone, so that those of different times say nothing; default: they do not. */

@@ -62,6 +62,7 @@ export function requestsOf(parts: TrainParts, iteration: number): GenerateReques
       iteration,
       purpose: 'rollout',
       sharedStart: algorithm.sharedStart,
+      ...(algorithm.keepNoise === true && {keepNoise: true}),
     };
   });
 }

@@ -113,7 +113,7 @@ async function checkLearning(
       iteration: 0,
       purpose: 'conformance',
     };
-    const trajectories = await generate(learner.policy, {...request, sharedStart: configured.sharedStart});
+    const trajectories = await generate(learner.policy, {...request, sharedStart: configured.sharedStart, keepNoise: configured.keepNoise === true});
     const size = sizeOf(environment.videoShape);
     const noise = testNoise(`rewards/${i}`, [SAMPLES]).data;
     scored.push({trajectories, rewards: noise.map((x, row) => x + trajectories.videos.data[row * size])});

@@ -46,6 +46,13 @@ function latentsOf(scored: readonly Scored[], refs: readonly TransitionRef[], af
   );
 }
 
+/** The noise of each transition; all of them are noisy. */
+const noisesOf = (scored: readonly Scored[], refs: readonly TransitionRef[]): NdArray<'float32'> =>
+  copyRows(
+    scored[0].trajectories.latents[0].shape.slice(1),
+    refs.map((ref) => [trajectoriesOf(scored, ref).noises![ref.step]!, ref.row]),
+  );
+
 /** What the policy is asked at each transition: `latent`, `text`, `time`, `scale`. */
 function questionsOf(scored: readonly Scored[], refs: readonly TransitionRef[]): TransitionBatch {
   const rowOf = (ref: TransitionRef): Transition => trajectoriesOf(scored, ref).table[ref.step];
@@ -61,7 +68,8 @@ function questionsOf(scored: readonly Scored[], refs: readonly TransitionRef[]):
 }
 
 /**
- * Gathers transitions `[n, …]`: `latent`, `next`, `text`, `time`, `scale`, `a`, `b`, `std`, `oldLogProb`, `advantage`, `weight`.
+ * Gathers transitions `[n, …]`: `latent`, `next`, `text`, `time`, `scale`, `a`, `b`, `std`, `oldLogProb`, `advantage`, `weight`, and
+ * `noise` if the trajectories kept it.
  *
  * @param advantages one for each trajectory of each batch.
  * @param weightOf weight of a transition in the loss; 1 unless an algorithm says otherwise.
@@ -83,6 +91,7 @@ export function gatherTransitions(
     oldLogProb: numbers((ref) => trajectoriesOf(scored, ref).logProbs[ref.step][ref.row]),
     advantage: numbers((ref) => advantages[ref.batch][ref.row]),
     weight: numbers(weightOf),
+    ...(scored[0].trajectories.noises && {noise: noisesOf(scored, refs)}),
   };
 }
 

@@ -28,7 +28,7 @@ export interface GroupAdvantageOptions {
   readonly scale?: 'group' | 'batch' | 'largestGroup' | 'none';
   /** Default `population`. Flow-GRPO and GenRL: population; DanceGRPO, MixGRPO, UniRL and PISCES: sample. */
   readonly deviation?: Deviation;
-  /** ε, added to the std. Default 1e-4 (Flow-GRPO); DanceGRPO 1e-8, PISCES 1e-6. */
+  /** ε ≥ 0, added to the std. Default 1e-4 (Flow-GRPO); DanceGRPO 1e-8, PISCES 1e-6. */
   readonly epsilon?: number;
 }
 
@@ -77,7 +77,7 @@ export function groupAdvantages(
   members.forEach((indices, g) => {
     const {mean, std} = each[g];
     const divisor = scale === 'none' ? 1 : (scale === 'group' ? std : shared) + epsilon;
-    for (const i of indices) advantages[i] = (all[i] - mean) / divisor;
+    for (const i of indices) advantages[i] = divisor > 0 ? (all[i] - mean) / divisor : 0;
   });
   return advantages;
 }

@@ -5,6 +5,7 @@
  * deterministic steps have log-probability 0 under any policy: their ratio is 1 and they move nothing.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import {perRow} from './rows.js';
 
 /** Log-probabilities of the same rows under two policies, `[B]` in nats. */
 export interface LogProbabilities {
@@ -24,13 +25,13 @@ export const importanceRatio = ({logProb, oldLogProb}: LogProbabilities): tf.Ten
  * given to, none of it is lost.
  *
  * @param logs log-probabilities `[B]`.
- * @param advantage `[B]`, already limited.
+ * @param advantage `[B]`, already limited; or `[B, K]` for K losses at once.
  * @param clipRange scalar c > 0.
- * @returns `[B]`.
+ * @returns the losses, of the advantage's shape.
  * @source Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 7.
  */
 export function clippedSurrogate(logs: LogProbabilities, advantage: tf.Tensor, clipRange: tf.Tensor): tf.Tensor {
-  const ratio = importanceRatio(logs);
+  const ratio = perRow(importanceRatio(logs), advantage);
   const gain = tf.neg(advantage);
   const limited = tf.maximum(tf.minimum(ratio, tf.add(1, clipRange)), tf.sub(1, clipRange));
   return tf.maximum(tf.mul(gain, ratio), tf.mul(gain, limited));

@@ -11,6 +11,7 @@ import type {Branch} from '../tensor/tree.js';
 import {evaluateExpression, traceExpression} from './evaluateExpression.js';
 import {groupMeans} from './groupNormalise.js';
 import {jointForm} from './jointForm.js';
+import {partWeights} from './partWeights.js';
 
 /**
  * Composes rewards. Each one that the expression names is opened once; they score at the same time, those that look through an
@@ -65,6 +66,7 @@ function composed(expression: Expression, parts: readonly Reward[], device: Devi
     return {scores: evaluateExpression(expression, byName, groups), parts: byName};
   };
   const differentiable = forms.length < parts.length ? undefined : differentiableForm(expression, Object.fromEntries(forms));
+  const weights = partWeights(expression);
   return {
     name: expression.text,
     unit: '1',
@@ -73,6 +75,7 @@ function composed(expression: Expression, parts: readonly Reward[], device: Devi
     score: async (videos, prompts) => (await scoreParts(videos, prompts)).scores,
     scoreParts,
     ...(differentiable && {differentiable}),
+    ...(weights && {weights}),
     close: async () => {
       await Promise.all([together?.close(), closeAll(parts)]);
     },

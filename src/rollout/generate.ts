@@ -28,6 +28,8 @@ export interface GenerateRequest {
   readonly purpose: string;
   /** Whether the samples of a prompt start from one initial noise and share the steps before the first noisy one. */
   readonly sharedStart: boolean;
+  /** Whether the trajectories hold the noise of their steps. Default false. */
+  readonly keepNoise?: boolean;
 }
 
 /** Finished trajectories, samples of one prompt side by side. */
@@ -42,6 +44,8 @@ export interface Trajectories {
   readonly text: NdArray<'float32'>;
   readonly textRow: readonly number[];
   readonly table: readonly Transition[];
+  /** `[K]` the noise `[B, …]` of each step, if it was to be kept; a deterministic step has none. */
+  readonly noises?: readonly (NdArray<'float32'> | undefined)[];
   /** `[B, F, H, W, C]` float32 in [-1, 1]. */
   readonly videos: NdArray<'float32'>;
 }
@@ -117,6 +121,7 @@ export function createGenerator(
 
     const latents: NdArray<'float32'>[] = [];
     const logProbs: Float32Array[] = [];
+    const noises: (NdArray<'float32'> | undefined)[] = [];
     // Noise index 0 is the initial latent, k + 1 the noise of step k.
     let latent = request.sharedStart ? draw(request, request.prompts, () => 0, 0) : draw(request, all, (row) => row % samples, 0);
     let spread = !request.sharedStart;
@@ -133,10 +138,9 @@ export function createGenerator(
         ...Object.fromEntries((['time', 'scale', 'a', 'b'] as const).map((key) => [key, column(n, row[key])])),
       };
       latents.push(spread ? latent : take(latent, rowOf));
-      const {outputs} =
-        row.std > 0
-          ? await act({...inputs, std: column(n, row.std), noise: draw(request, all, (i) => i % samples, k + 1)})
-          : await walk(inputs);
+      const noise = row.std > 0 ? draw(request, all, (i) => i % samples, k + 1) : undefined;
+      const {outputs} = noise ? await act({...inputs, std: column(n, row.std), noise}) : await walk(inputs);
+      noises.push(noise);
       const {next, logProb} = outputs as Params & {next: NdArray<'float32'>; logProb?: NdArray<'float32'>};
       logProbs.push(logProb?.data ?? new Float32Array(all.length));
       latent = next;
@@ -144,7 +148,16 @@ export function createGenerator(
     if (!spread) latent = take(latent, rowOf);
     latents.push(latent);
     assertFinite(latent, all);
-    return {prompts: all, latents, logProbs, text, textRow: rowOf, table, videos: environment.decode(latent)};
+    return {
+      prompts: all,
+      latents,
+      logProbs,
+      text,
+      textRow: rowOf,
+      table,
+      ...(request.keepNoise === true && {noises}),
+      videos: environment.decode(latent),
+    };
   };
 }
 

@@ -14,7 +14,7 @@ import {scoreParts} from '../rollout/scoreVideos.js';
 export const score = (reward: Reward, concurrency: number): OperatorFunction<Trajectories, Scored> => {
   const scoreOne = async (trajectories: Trajectories): Promise<Scored> => {
     const {scores, parts} = await scoreParts(reward, trajectories.videos, trajectories.prompts);
-    return {trajectories, rewards: scores, parts};
+    return {trajectories, rewards: scores, parts, ...(reward.weights && {weights: reward.weights})};
   };
   return (trajectories$) => {
     // Started as they come, delivered in the order they came.

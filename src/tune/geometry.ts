@@ -18,14 +18,15 @@ export function geometryOf(
   const noisy = tables.stochastic.filter(({std}) => std > 0).length;
   const window = algorithm.window?.(0, 0, steps, config.seed);
   const learntSteps = window ? Math.min(window.size, noisy) : noisy;
-  const {stepShare, updatesPerIteration} = algorithm.work;
+  const {stepShare, updatesPerIteration, samples = samplesPerPrompt} = algorithm.work;
+  const learntClips = prompts * Math.min(samples, samplesPerPrompt);
   return {
     prompts,
     samplesPerPrompt,
     clips,
     steps,
     learntSteps,
-    transitions: clips * Math.max(1, Math.floor(learntSteps * stepShare)),
+    transitions: learntClips * Math.max(1, Math.floor(learntSteps * stepShare)),
     updates: updatesPerIteration,
     trainedParameters,
     trajectoryBytes: clips * (steps + 1) * latentSize * 4,

@@ -74,6 +74,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
   const algorithm = request.algorithm
     ? named('algorithm', request.algorithm, config.algorithm)
     : algorithms.get(config.algorithm);
+  const configured = algorithm.configure(optionsOf(algorithm, config));
   const module = request.reward
     ? named('reward', request.reward, config.reward)
     : await resolveReward(config.reward, rewards, config.rewards);
@@ -88,6 +89,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
     if (algorithm.needs.differentiableReward && !reward.differentiable) {
       throw new ConfigError(`algorithm "${algorithm.name}" needs a differentiable reward; "${plainPartOf(reward).name}" is not.`);
     }
+    configured.checkReward?.(reward);
     report({kind: 'reward', card: await rewardCard(reward, environment)});
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
     else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
@@ -95,7 +97,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       config,
       folder,
       environment,
-      algorithm: algorithm.configure(optionsOf(algorithm, config)),
+      algorithm: configured,
       reward,
       judge: opened.judge(),
       device,

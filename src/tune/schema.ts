@@ -1,4 +1,5 @@
 /** The configuration of `rlft run <algorithm>`. */
+import {isDeepStrictEqual} from 'node:util';
 import type {z} from 'zod';
 import type {Algorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
@@ -44,8 +45,8 @@ export const optionsOf = (algorithm: Algorithm, config: TuneConfig): Record<stri
 export function refuseIdle(algorithm: Algorithm, {value, origins}: ResolvedConfig<TuneConfig>): void {
   const defaults = new Map(describeKeys(tuneSchema(algorithm)).map((key) => [key.path, key.default]));
   for (const {key, reason} of algorithm.idle?.(value) ?? []) {
-    const origin = origins.get(key);
-    if (origin === undefined || value[key] === defaults.get(key)) continue;
+    const origin = origins.get(key) ?? [...origins].find(([path]) => path.startsWith(`${key}.`))?.[1];
+    if (origin === undefined || isDeepStrictEqual(value[key], defaults.get(key))) continue;
     throw new ConfigError(`${origin} ${key}: has no effect in this run: ${reason}.`);
   }
 }

@@ -37,6 +37,13 @@ describe('cli: bad input', function () {
     [['run', 'ddpo', '--minutes', '0'], /--minutes: wanted a number > 0; got 0\./],
     [['run', 'ddpo', '--clip-range', '0.5'], /--clip-range clipRange: has no effect in this run: /],
     [['run', 'ddpo', '--sampler', 'flow'], /--sampler: wanted one of flowSde, ddim, cps, danceSde; got "flow"/],
+    [['run', 'grpo', '--floors', '{judge: 1}'], /--floors: has no effect in this run: only combination constrained keeps floors/],
+    [['run', 'grpo', '--set', 'floors.judge=1'], /--set floors: has no effect in this run/],
+    [['run', 'grpo', '--window-size', '8'], /--window-size: wanted fewer than the 8 samplingSteps/],
+    [
+      ['run', 'grpo', '--kl-mask-threshold', '1'],
+      /--kl-mask-threshold: rlft run has no such flag; did you mean "--kl-threshold"\?/,
+    ],
     [['run', 'ddpo', '--lr', '1'], /--lr: rlft run has no such flag; did you mean "--learning-rate"\?/],
     [['run', 'ddpo', '--set', 'group_size=4'], /--set group_size: no such key; did you mean "samplesPerPrompt"\?/],
     [['run', 'ddpo', '--config', 'none.yaml'], /--config: cannot read none\.yaml: there is no such file or folder\./],

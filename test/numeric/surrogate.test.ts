@@ -3,6 +3,7 @@ import {expect} from 'chai';
 import {clampAdvantages} from '../../src/numeric/advantages.js';
 import {klDivergence} from '../../src/numeric/gaussian.js';
 import {toClean} from '../../src/numeric/prediction.js';
+import {cps} from '../../src/numeric/samplers/cps.js';
 import {danceSde} from '../../src/numeric/samplers/danceSde.js';
 import {ddimTransition} from '../../src/numeric/samplers/ddim.js';
 import {flowSde, wanSde} from '../../src/numeric/samplers/flowSde.js';
@@ -160,6 +161,47 @@ describe('clippedSurrogate', () => {
       expectOutput(c, 'mq_loss', part(output, 'mq_advantages'), slack);
       expectOutput(c, 'loss', loss(output), slack);
       expectOutput(c, 'grad_loss_wrt_model_output', tf.grad(loss)(output));
+    });
+  }
+
+  interface GenrlParams extends GrpoParams {
+    sde_type: string;
+    loss_reweighting: string | null;
+    diffusion_clip: number | null;
+  }
+  for (const c of cases<GenrlParams>('losses.json', 'genrl')) {
+    it(`matches ${c.name}, its weights of steps and its divergence, gradient included`, () => {
+      const p = c.params;
+      const isCps = p.sde_type === 'flow_cps';
+      const [sigmas, noiseLevel] = [numbers(p.sigmas), p.noise_level];
+      const table = isCps
+        ? cps(sigmas, {noiseLevel})
+        : flowSde(sigmas, {noiseLevel, lastStep: 'sde', ...(p.diffusion_clip !== null && {maxStd: p.diffusion_clip})});
+      const rows = p.step_index.map((i) => table[i]);
+      const latent = tensor(c.inputs.sample);
+      const next = tensor(c.inputs.prev_sample);
+      const at = (output: tf.Tensor) => replay({...inputsOf(latent, output, rows), next}, isCps ? 'cps' : 'gaussian');
+      const reference = at(tensor(c.inputs.model_output_ref)).mean;
+      // LongCat weighs a batch by the mean of √(σ/(1 − σ)) over the mean of √Δt, with σ_1 in place of a σ of 1.
+      const average = (of: (r: Transition) => number): number => rows.reduce((sum, r) => sum + of(r), 0) / rows.length;
+      const weight =
+        p.loss_reweighting === 'longcat'
+          ? average((r) => Math.sqrt(r.time / (1 - (r.time === 1 ? sigmas[1] : r.time))) / Math.sqrt(r.time - r.nextTime))
+          : 1;
+      expectOutput(c, 'reweight_scale', [weight]);
+      // Its divergence has s² where std² would be exact, and ½ under CPS.
+      const divisor = (r: Transition): number => (isCps ? Math.SQRT1_2 : r.std / Math.sqrt(r.time - r.nextTime));
+      const oldLogProb = tensor(c.inputs.old_log_prob);
+      const parts = (output: tf.Tensor) => {
+        const {logProb, mean} = at(output);
+        const policy = tf.mean(clippedSurrogate({logProb, oldLogProb}, tensor(c.inputs.advantages), tf.scalar(p.clip_range)));
+        const kl = tf.mean(klDivergence(mean, reference, column(rows, divisor)));
+        return {kl, loss: tf.add(tf.mul(policy, weight), tf.mul(kl, p.beta * weight ** 2))};
+      };
+      const output = tensor(c.inputs.model_output);
+      expectOutput(c, 'kl_loss', parts(output).kl);
+      expectOutput(c, 'loss', parts(output).loss, ulp * 20);
+      expectOutput(c, 'grad_loss_wrt_model_output', tf.grad((v) => parts(v).loss)(output), 2e-7);
     });
   }
 

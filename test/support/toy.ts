@@ -1,7 +1,9 @@
 /** The closed forms of the Gaussian toy, in float64 and apart from its code, and short training runs in it. */
 import {lastValueFrom, take} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
+import {grpo} from '../../algorithms/grpo.js';
 import {gaussianToy, gaussianToyDeviation, gaussianToyMeans} from '../../environments/gaussianToy.js';
+import type {Algorithm} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';
 import {openOrtDevice} from '../../src/engine/ortDevice.js';
 import {createLearner} from '../../src/learn/learner.js';
@@ -29,16 +31,26 @@ export interface Generated {
   readonly noisySteps: number;
 }
 
-/** Follows mean and variance through the table; every step is affine in x and in mu. */
-export function generated(table: readonly Transition[], mu: number, s = gaussianToyDeviation): Generated {
+/**
+ * Follows mean and variance through the table; every step is affine in x and in mu.
+ *
+ * @param pullOf weight of a noisy step in the loss.
+ */
+export function generated(
+  table: readonly Transition[],
+  mu: number,
+  s = gaussianToyDeviation,
+  pullOf: (row: Transition) => number = () => 1,
+): Generated {
   const state = {mean: 0, variance: 1, noisySlope: 0, kl: 0, lastCurvature: 0, noisySteps: 0};
-  for (const {time: t, scale, a, b, std} of table) {
+  for (const row of table) {
+    const {time: t, scale, a, b, std} = row;
     const gain = ((1 - t) * s * s) / ((1 - t) ** 2 * s * s + t * t);
     const g = 1 - (1 - t) * gain;
     const pass = a + b * gain * scale;
     state.mean = pass * state.mean + b * g * mu;
     state.variance = pass ** 2 * state.variance + std ** 2;
-    state.noisySlope = pass * state.noisySlope + (std > 0 ? b * g : 0);
+    state.noisySlope = pass * state.noisySlope + (std > 0 ? pullOf(row) * b * g : 0);
     if (std > 0) {
       state.noisySteps++;
       state.kl += ((b * g) / std) ** 2;
@@ -67,15 +79,36 @@ export const greyReward = (name: string, of: (level: number, row: number) => num
   score: async (videos) => Float32Array.from({length: videos.shape[0]}, (_, i) => of(videos.data[i * 3], i)),
 });
 
+/** A weighted sum of rewards of the grey level, as composed rewards are. */
+export function greySum(parts: Readonly<Record<string, {weight: number; of: (level: number) => number}>>): Reward {
+  const entries = Object.entries(parts);
+  const scoreParts: Reward['scoreParts'] = async (videos) => {
+    const levels = Array.from({length: videos.shape[0]}, (_, i) => videos.data[i * 3]);
+    return {
+      scores: Float32Array.from(levels, (x) => entries.reduce((sum, [, {weight, of}]) => sum + weight * of(x), 0)),
+      parts: Object.fromEntries(entries.map(([name, {of}]) => [name, Float32Array.from(levels, of)])),
+    };
+  };
+  return {
+    name: 'sum',
+    unit: '1',
+    weights: Object.fromEntries(entries.map(([name, {weight}]) => [name, weight])),
+    score: async (videos, prompts) => (await scoreParts(videos, prompts)).scores,
+    scoreParts,
+  };
+}
+
 /** One run. */
 export interface ToyRun {
   readonly device: Device;
+  /** Default DDPO. */
+  readonly algorithm?: typeof ddpo | typeof grpo;
   readonly sampler: SamplerName;
   readonly steps: number;
   readonly noiseLevel: number;
   readonly reward: Reward;
   readonly iterations: number;
-  /** Options of DDPO that differ from the test's own. */
+  /** Options of the algorithm that differ from the test's own. */
   readonly options?: Readonly<Record<string, unknown>>;
   readonly seed?: number;
   readonly samples?: number;
@@ -84,16 +117,16 @@ export interface ToyRun {
 /** A device of one thread, which is most for graphs this small. */
 export const openTestDevice = (): Promise<Device> => openOrtDevice('cpu', {provider: 'cpu', threads: 1}, {});
 
-/** Trains with DDPO and gives the trained mean of every prompt (averaged over the last updates), and the last metrics. */
+/** Trains and gives the trained mean of every prompt (averaged over the last updates), and the last metrics. */
 export async function trainToy(
   run: ToyRun,
 ): Promise<{means: number[]; metrics: Readonly<Record<string, number>>; tables: SamplerTables}> {
-  const {device, reward, iterations, seed = 5, samples = 32} = run;
+  const {device, reward, iterations, seed = 5, samples = 32, algorithm: chosen = ddpo} = run;
   const environment = gaussianToy();
   const params = environment.initialise(0);
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
-  const plain = {windowSize: 0, stepWeighting: 'none', anchorCoefficient: 0, klCoefficient: 0, timestepFraction: 1};
+  const plain = {windowSize: 0, anchorCoefficient: 0, klCoefficient: 0, timestepFraction: 1};
   const settings = {
     ...plain,
     learningRate: 0.02,
@@ -101,9 +134,10 @@ export async function trainToy(
     emaDecay: 0.95,
     advantageClip: 100,
     sharedStart: false,
-    bufferSize: 256,
+    ...(chosen === ddpo && {bufferSize: 256}),
   };
-  const algorithm = ddpo.configure(ddpo.options.parse({...settings, ...run.options}));
+  const algorithm = (chosen as Algorithm).configure(chosen.options.parse({...settings, ...run.options}));
+  algorithm.checkReward?.(reward);
   const parts = {environment, device, layout, loss: algorithm.loss, scalars: algorithm.scalars, optimizer: algorithm.optimizer};
   const learner = await createLearner({...parts, density: tables.density, guidanceScale: 1, microbatch: 4096, reference: params});
   const generate = createGenerator(environment, device, layout, tables.density, 1);

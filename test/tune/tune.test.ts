@@ -4,8 +4,10 @@ import {readFileSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {mergeMap, throwError} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
+import {grpo} from '../../algorithms/grpo.js';
 import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
 import {gaussianToy} from '../../environments/gaussianToy.js';
+import {brightness} from '../../rewards/brightness.js';
 import {nearTarget} from '../../rewards/nearTarget.js';
 import type {Algorithm} from '../../src/algorithm.js';
 import {algorithms} from '../../src/builtins.js';
@@ -19,6 +21,7 @@ import {readMetrics} from '../../src/run/metrics.js';
 import {createRunFolder, runFolder, type RunFolder} from '../../src/run/runFolder.js';
 import type {RunSummary} from '../../src/run/summary.js';
 import {readWeights, writeWeights} from '../../src/run/weights.js';
+import {composeReward} from '../../src/rewards/composeReward.js';
 import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
 import {runTuning} from '../../src/tune/open.js';
 import {optionsOf, tuneConfig, type TuneConfig} from '../../src/tune/schema.js';
@@ -147,6 +150,35 @@ describe('tune', function () {
       await expectSameEnd(whole, broken);
     });
   }
+
+  it('goes on with what GRPO remembers, its multipliers and its penalty, bit for bit', async () => {
+    const reward = composeReward('brightness + nearTarget', [brightness, nearTarget]);
+    const config = tuneConfig(grpo, {
+      ...settings,
+      environment: toy.name,
+      preset: toy.preset,
+      reward: reward.name,
+      iterations: 4,
+      objective: 'guard',
+      combination: 'constrained',
+      floors: {nearTarget: -0.05},
+      klTarget: 1e-3,
+      windowSize: 2,
+      windowFrom: 0,
+      windowMove: 'sliding',
+      windowDwell: 2,
+      bestOf: 3,
+    });
+    const algorithm = algorithms.get('grpo');
+    const [whole, broken] = [await fresh('whole'), await fresh('broken')];
+    await run(whole, 4, {config, algorithm, reward});
+    const rows = await readMetrics(whole.metrics);
+    const changing = ['policy/multiplier/nearTarget', 'policy/klCoefficient'];
+    for (const name of changing) expect(new Set(rows.map((row) => row[name])).size, name).to.equal(4);
+    await run(broken, 4, {config, algorithm, reward, stopAfter: 3});
+    await run(broken, 4, {config, algorithm, reward, resume: true});
+    await expectSameEnd(whole, broken);
+  });
 
   it('does not train a finished run again, and goes on when the budget is raised', async () => {
     const [whole, extended] = [await fresh('whole'), await fresh('extended')];

@@ -6,7 +6,7 @@ import {flowSde, wanSde} from '../../../src/numeric/samplers/flowSde.js';
 import {ode} from '../../../src/numeric/samplers/ode.js';
 import {replay, step} from '../../../src/numeric/transition.js';
 import {flowSigmas} from '../../../src/numeric/schedule.js';
-import {cases, column, expectClose, expectOutput, tensor} from '../../support/golden.js';
+import {cases, column, expectClose, expectOutput, numbers, tensor, type GoldenTensor} from '../../support/golden.js';
 import {expectPeer, inputsOf, rowsOf, sigmasOf, type FlowParams} from '../../support/flowPeers.js';
 
 const lastStep = 'sde';
@@ -116,6 +116,25 @@ describe('flowSde', () => {
     expect(() => flowSde(sigmas, {noiseLevel: 1, maxStd: 0})).to.throw(ConfigError, /maxStd/);
     expect(() => flowSde(sigmas, {noiseLevel: 1, initialSigma: 1})).to.throw(ConfigError, /initialSigma/);
   });
+});
+
+describe('flowSde, the diffusion that a divergence threshold is compared with', () => {
+  interface SigmaParams {
+    sigmas: GoldenTensor;
+    step_index: number[];
+    eta: number;
+  }
+  for (const c of cases<SigmaParams>('losses.json', 'unirl-dppo-sigma')) {
+    it(`matches ${c.name}: the peer's own at .99, and the one it samples with`, () => {
+      const sigmas = numbers(c.params.sigmas);
+      const std = (initialSigma: 'next' | number): number[] => {
+        const table = flowSde(sigmas, {noiseLevel: c.params.eta, lastStep, initialSigma});
+        return c.params.step_index.map((i) => table[i].std);
+      };
+      expectOutput(c, 'sigma_t', std(0.99), 1e-6);
+      expectOutput(c, 'sigma_with_sigmas_1', std('next'), 1e-6);
+    });
+  }
 });
 
 describe('wanSde', () => {
