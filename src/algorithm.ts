@@ -42,6 +42,12 @@ export interface PolicyInGraph {
   predict(batch: Branch<Tensor>): Tensor;
   /** The same of the policy that training began with; no gradient. */
   predictReference(batch: Branch<Tensor>): Tensor;
+  /**
+   * The same of the old policy, for algorithms that keep one ({@link ConfiguredAlgorithm.keepsOld}); no gradient.
+   *
+   * @throws ContractError for the others.
+   */
+  predictOld(batch: Branch<Tensor>): Tensor;
   /** How a step of the run's sampler is scored. */
   readonly density: Density;
 }
@@ -77,6 +83,13 @@ export interface Learner {
   update(batches: Iterable<TransitionBatch>, transitions: number): Promise<UpdateReport>;
   /** Evaluates the loss without updating: what the parity guard uses. */
   evaluate(batch: TransitionBatch): Promise<Readonly<Record<string, NdArray>>>;
+  /**
+   * Lets the old policy follow the trained one: old ← decay·old + (1 − decay)·trained. Nothing else moves it.
+   *
+   * @param decay in [0, 1); 0 makes it the trained policy.
+   * @throws ContractError if the algorithm keeps none.
+   */
+  moveOld(decay: number): Promise<void>;
   /** Transitions of one microbatch. */
   readonly microbatch: number;
 }
@@ -101,10 +114,22 @@ export interface ConfiguredAlgorithm {
   ) => {readonly start: number; readonly size: number};
   /** Whether the samples of a prompt start from the same noise. */
   readonly sharedStart: boolean;
+  /** Whether rollouts follow the sampler without noise, so that no step has a density. Default: they do not. */
+  readonly deterministic?: boolean;
+  /**
+   * Whether there is an old policy beside the trained one: a copy that begins where training does, samples the rollouts, and moves
+   * only when `learn` calls {@link Learner.moveOld}. A checkpoint holds it. Default false: the trained policy samples.
+   */
+  readonly keepsOld?: boolean;
   /** The state before the first iteration. */
   readonly initialMemory: Memory;
   /** Share of a trajectory's stochastic steps that one pass learns from, and optimizer updates of an iteration: for estimates. */
-  readonly work: {readonly stepShare: number; readonly updatesPerIteration: number};
+  readonly work: {
+    readonly stepShare: number;
+    readonly updatesPerIteration: number;
+    /** Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in one pass. */
+    readonly predictions?: number;
+  };
   /** Consumes one iteration's scored trajectories and emits the state after it. */
   learn(scored$: Observable<Scored>, state: TrainState, context: LearnContext): Observable<TrainState>;
   /** Optimizer settings of the learner. */

@@ -45,6 +45,7 @@ export type {
 } from './algorithm.js';
 export {
   chunks,
+  gatherLatents,
   gatherStates,
   gatherTransitions,
   lastTransitions,
@@ -60,9 +61,11 @@ export {
   type PromptTracker,
 } from './numeric/advantages.js';
 export {detach} from './numeric/detach.js';
+export {addNoise} from './numeric/forwardProcess.js';
 export {klDivergence} from './numeric/gaussian.js';
+export {feedbackNames, negativeAwareLoss, oldPolicyDecay, oldPolicyNames, optimality} from './numeric/negativeAware.js';
 export {meanOfRows} from './numeric/rows.js';
 export {clippedSurrogate, importanceRatio} from './numeric/surrogate.js';
 export {replay} from './numeric/transition.js';
 export {optimizerOptions, policyGradientOptions} from './options.js';
-export {permutation, type NoiseKey} from './tensor/random.js';
+export {normals, permutation, type NoiseKey} from './tensor/random.js';

@@ -15,17 +15,17 @@ export function geometryOf(
   const {promptsPerIteration: prompts, samplesPerPrompt} = config;
   const clips = prompts * samplesPerPrompt;
   const steps = tables.stochastic.length;
+  const {stepShare, updatesPerIteration, predictions} = algorithm.work;
   const noisy = tables.stochastic.filter(({std}) => std > 0).length;
   const window = algorithm.window?.(0, 0, steps, config.seed);
-  const learntSteps = window ? Math.min(window.size, noisy) : noisy;
-  const {stepShare, updatesPerIteration} = algorithm.work;
+  const learntSteps = predictions === undefined ? (window ? Math.min(window.size, noisy) : noisy) : 0;
   return {
     prompts,
     samplesPerPrompt,
     clips,
     steps,
     learntSteps,
-    transitions: clips * Math.max(1, Math.floor(learntSteps * stepShare)),
+    transitions: clips * (predictions ?? Math.max(1, Math.floor(learntSteps * stepShare))),
     updates: updatesPerIteration,
     trainedParameters,
     trajectoryBytes: clips * (steps + 1) * latentSize * 4,
