@@ -2,6 +2,7 @@
 import {lastValueFrom, take} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
 import {gaussianToy, gaussianToyDeviation, gaussianToyMeans} from '../../environments/gaussianToy.js';
+import type {ConfiguredAlgorithm} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';
 import {openOrtDevice} from '../../src/engine/ortDevice.js';
 import {createLearner} from '../../src/learn/learner.js';
@@ -67,7 +68,7 @@ export const greyReward = (name: string, of: (level: number, row: number) => num
   score: async (videos) => Float32Array.from({length: videos.shape[0]}, (_, i) => of(videos.data[i * 3], i)),
 });
 
-/** One run. */
+/** One run, whatever the algorithm. */
 export interface ToyRun {
   readonly device: Device;
   readonly sampler: SamplerName;
@@ -75,8 +76,6 @@ export interface ToyRun {
   readonly noiseLevel: number;
   readonly reward: Reward;
   readonly iterations: number;
-  /** Options of DDPO that differ from the test's own. */
-  readonly options?: Readonly<Record<string, unknown>>;
   readonly seed?: number;
   readonly samples?: number;
 }
@@ -84,15 +83,18 @@ export interface ToyRun {
 /** A device of one thread, which is most for graphs this small. */
 export const openTestDevice = (): Promise<Device> => openOrtDevice('cpu', {provider: 'cpu', threads: 1}, {});
 
-/** Trains with DDPO and gives the trained mean of every prompt (averaged over the last updates), and the last metrics. */
-export async function trainToy(
-  run: ToyRun,
-): Promise<{means: number[]; metrics: Readonly<Record<string, number>>; tables: SamplerTables}> {
-  const {device, reward, iterations, seed = 5, samples = 32} = run;
-  const environment = gaussianToy();
-  const params = environment.initialise(0);
-  const layout = packPolicyFor(environment, params);
-  const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
+/** What a run leaves: the trained mean of every prompt, averaged over the last updates, and the last metrics. */
+export interface ToyOutcome {
+  readonly means: number[];
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly tables: SamplerTables;
+}
+
+/** Trains with DDPO; `options` are those that differ from the test's own. */
+export function trainToy({
+  options,
+  ...run
+}: ToyRun & {readonly options?: Readonly<Record<string, unknown>>}): Promise<ToyOutcome> {
   const plain = {windowSize: 0, stepWeighting: 'none', anchorCoefficient: 0, klCoefficient: 0, timestepFraction: 1};
   const settings = {
     ...plain,
@@ -103,8 +105,18 @@ export async function trainToy(
     sharedStart: false,
     bufferSize: 256,
   };
-  const algorithm = ddpo.configure(ddpo.options.parse({...settings, ...run.options}));
-  const parts = {environment, device, layout, loss: algorithm.loss, scalars: algorithm.scalars, optimizer: algorithm.optimizer};
+  return trainToyWith(ddpo.configure(ddpo.options.parse({...settings, ...options})), run);
+}
+
+/** Trains with an algorithm. */
+export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun): Promise<ToyOutcome> {
+  const {device, reward, iterations, seed = 5, samples = 32} = run;
+  const environment = gaussianToy();
+  const params = environment.initialise(0);
+  const layout = packPolicyFor(environment, params);
+  const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
+  const {loss, scalars, optimizer, keepsOld = false} = algorithm;
+  const parts = {environment, device, layout, loss, scalars, optimizer, keepsOld};
   const learner = await createLearner({...parts, density: tables.density, guidanceScale: 1, microbatch: 4096, reference: params});
   const generate = createGenerator(environment, device, layout, tables.density, 1);
   const pool = environment.prompts('train', 4);
