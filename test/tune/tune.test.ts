@@ -4,6 +4,7 @@ import {readFileSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {mergeMap, throwError} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
+import {nft} from '../../algorithms/nft.js';
 import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
 import {gaussianToy} from '../../environments/gaussianToy.js';
 import {nearTarget} from '../../rewards/nearTarget.js';
@@ -147,6 +148,20 @@ describe('tune', function () {
       await expectSameEnd(whole, broken);
     });
   }
+
+  it('goes on with an old policy that lags behind the trained one, bit for bit', async () => {
+    const {innerEpochs, learningRate, klCoefficient, clipRange: _, ...common} = settings;
+    const where = {environment: 'gaussianToy', preset: 'pixel', iterations: 4};
+    const config = tuneConfig(nft, {...common, ...where, innerEpochs, learningRate, klCoefficient, oldPolicy: 'lagging'});
+    const change = {config, algorithm: nft as Algorithm};
+    const [whole, broken] = [await fresh('whole'), await fresh('broken')];
+    await run(whole, 4, change);
+    await run(broken, 4, {...change, stopAfter: 3});
+    const {state} = await loadCheckpoint((await listCheckpoints(broken.checkpoints))[0].path);
+    expect(state['old']).not.to.deep.equal(state['trained']);
+    await run(broken, 4, {...change, resume: true});
+    await expectSameEnd(whole, broken);
+  });
 
   it('does not train a finished run again, and goes on when the budget is raised', async () => {
     const [whole, extended] = [await fresh('whole'), await fresh('extended')];
