@@ -137,10 +137,13 @@ describe('requestsOf', () => {
 });
 
 describe('iterations without noise', () => {
-  const algorithm = {...fakeParts([]).algorithm, deterministic: true};
+  const withoutNoise = (log: string[]): TrainParts => {
+    const parts = fakeParts(log);
+    return {...parts, algorithm: {...parts.algorithm, deterministic: true}};
+  };
 
   it('ask for tables of which no step has noise', () => {
-    const requests = requestsOf(fakeParts([], {algorithm}), 3);
+    const requests = requestsOf(withoutNoise([]), 3);
     expect(requests.map((r) => r.table.map(({std}) => std))).to.deep.equal([
       [0, 0, 0, 0],
       [0, 0, 0, 0],
@@ -149,7 +152,7 @@ describe('iterations without noise', () => {
 
   it('have no parity to check, and report none', async () => {
     const log: string[] = [];
-    const {value} = (await iterations(fakeParts(log, {algorithm}), start).next()) as {value: TrainState};
+    const {value} = (await iterations(withoutNoise(log), start).next()) as {value: TrainState};
     expect(log.filter((line) => !line.startsWith('rollout') && line !== 'score')).to.deep.equal(['learn 0: 2 batches']);
     expect(value.metrics).not.to.have.property('policy/ratioGap');
   });
