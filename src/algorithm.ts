@@ -46,6 +46,12 @@ export interface PolicyInGraph {
   predict(batch: Branch<Tensor>): Tensor;
   /** The same of the policy that training began with; no gradient. */
   predictReference(batch: Branch<Tensor>): Tensor;
+  /**
+   * The same of the old policy, for algorithms that keep one ({@link ConfiguredAlgorithm.keepsOld}); no gradient.
+   *
+   * @throws ContractError for the others.
+   */
+  predictOld(batch: Branch<Tensor>): Tensor;
   /** How a step of the run's sampler is scored. */
   readonly density: Density;
 }
@@ -81,6 +87,13 @@ export interface Learner {
   update(batches: Iterable<TransitionBatch>, transitions: number): Promise<UpdateReport>;
   /** Evaluates the loss without updating: what the parity guard uses. */
   evaluate(batch: TransitionBatch): Promise<Readonly<Record<string, NdArray>>>;
+  /**
+   * Lets the old policy follow the trained one: old ← decay·old + (1 − decay)·trained. Nothing else moves it.
+   *
+   * @param decay in [0, 1); 0 makes it the trained policy.
+   * @throws ContractError if the algorithm keeps none.
+   */
+  moveOld(decay: number): Promise<void>;
   /** Transitions of one microbatch. */
   readonly microbatch: number;
 }
@@ -102,13 +115,26 @@ export interface ConfiguredAlgorithm {
   readonly sharedStart: boolean;
   /** Whether the loss asks for `noise`, that of each noisy step; default: it is not kept. */
   readonly keepNoise?: boolean;
+  /** Whether rollouts follow the sampler without noise, so that no step has a density. Default: they do not. */
+  readonly deterministic?: boolean;
+  /**
+   * Whether there is an old policy beside the trained one: a copy that begins where training does, samples the rollouts, and moves
+   * only when `learn` calls {@link Learner.moveOld}. A checkpoint holds it. Default false: the trained policy samples.
+   */
+  readonly keepsOld?: boolean;
   /** The state before the first iteration. */
   readonly initialMemory: Memory;
   /**
    * For estimates: the share of a trajectory's stochastic steps that one pass learns from, optimizer updates of an iteration, and
    * how many samples of a prompt are learnt from where not all are.
    */
-  readonly work: {readonly stepShare: number; readonly updatesPerIteration: number; readonly samples?: number};
+  readonly work: {
+    readonly stepShare: number;
+    readonly updatesPerIteration: number;
+    readonly samples?: number;
+    /** Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in one pass. */
+    readonly predictions?: number;
+  };
   /**
    * Refuses a reward that these options cannot work with, before the first rollout.
    *

@@ -1,6 +1,7 @@
 /** Registers what ships with rlft; the only file of `src/` that imports the three plug-in folders. */
 import {ddpo} from '../algorithms/ddpo.js';
 import {grpo} from '../algorithms/grpo.js';
+import {nft} from '../algorithms/nft.js';
 import {fluentClips, fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
 import {gaussianToy, gaussianToyModule} from '../environments/gaussianToy.js';
 import {brightness} from '../rewards/brightness.js';
@@ -16,7 +17,7 @@ import {registry} from './registry.js';
 import type {RewardModule} from './reward.js';
 
 /** The optimizers, by the word after `rlft run`. */
-export const algorithms = registry<Algorithm>('algorithm', [ddpo, grpo]);
+export const algorithms = registry<Algorithm>('algorithm', [ddpo, grpo, nft]);
 
 /** The rewards, by the names that expressions use. */
 export const rewards = registry<RewardModule>('reward', [quality, semantic, similarity, matching, judge, brightness, nearTarget]);
@@ -35,6 +36,7 @@ export {
   judge,
   matching,
   nearTarget,
+  nft,
   quality,
   semantic,
   similarity,

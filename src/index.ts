@@ -52,6 +52,7 @@ export {
   judge,
   matching,
   nearTarget,
+  nft,
   quality,
   rewards,
   semantic,
@@ -114,7 +115,14 @@ export {score} from './stream/score.js';
 export {createLearner, type LearnerParts, type LearnerSnapshot, type ResidentLearner} from './learn/learner.js';
 export {checkParity} from './learn/parity.js';
 export {movingWindow, randomWindow, type StepWindow, type WindowPlan, type WindowRange} from './learn/windows.js';
-export {chunks, gatherTransitions, lastTransitions, stochasticTransitions, type TransitionRef} from './learn/transitions.js';
+export {
+  chunks,
+  gatherLatents,
+  gatherTransitions,
+  lastTransitions,
+  stochasticTransitions,
+  type TransitionRef,
+} from './learn/transitions.js';
 
 // Held-out evaluation.
 export {compare, evaluateSuite, type Comparison, type Suite, type SuiteScores} from './evaluate/evaluate.js';
@@ -153,6 +161,7 @@ export {
   type TimestepOptions,
 } from './numeric/schedule.js';
 export {replay, step, type Density, type TransitionInputs} from './numeric/transition.js';
+export {addNoise} from './numeric/forwardProcess.js';
 export {cpsLogProbability, klDivergence, logProbability} from './numeric/gaussian.js';
 export {fromClean, toClean, type NoisyPoint, type Prediction} from './numeric/prediction.js';
 
@@ -188,6 +197,18 @@ export {
   type LogProbabilities,
 } from './numeric/surrogate.js';
 export {actingMean, driftDivergence, guardedLogRatio, maskedSurrogate, type DriftedStep} from './numeric/drift.js';
+
+// DiffusionNFT: learning from noised clips.
+export {
+  feedbackNames,
+  negativeAwareLoss,
+  oldPolicyDecay,
+  oldPolicyNames,
+  optimality,
+  type Feedback,
+  type NegativeAwareInputs,
+  type OldPolicy,
+} from './numeric/negativeAware.js';
 
 // Optimal transport: plans, costs, distances, attention refined by a plan.
 export {sinkhorn, type SinkhornPlans} from './transport/sinkhorn.js';

@@ -48,6 +48,7 @@ export {anchorLoss, logRatioSums, outsideCount, referenceDivergence} from './lea
 export {policyPasses, type PassPlan} from './learn/passes.js';
 export {
   chunks,
+  gatherLatents,
   gatherStates,
   gatherTransitions,
   lastTransitions,
@@ -66,8 +67,10 @@ export {
 } from './numeric/advantages.js';
 export {detach} from './numeric/detach.js';
 export {actingMean, driftDivergence, guardedLogRatio, maskedSurrogate, type DriftedStep} from './numeric/drift.js';
+export {addNoise} from './numeric/forwardProcess.js';
 export {klDivergence} from './numeric/gaussian.js';
 export {nextMultiplier, steeredCoefficient} from './numeric/multipliers.js';
+export {feedbackNames, negativeAwareLoss, oldPolicyDecay, oldPolicyNames, optimality} from './numeric/negativeAware.js';
 export {meanOfRows} from './numeric/rows.js';
 export {
   bestAndWorst,
@@ -80,4 +83,4 @@ export {
 export {clippedSurrogate, importanceRatio, type LogProbabilities} from './numeric/surrogate.js';
 export {replay} from './numeric/transition.js';
 export {anchorOption, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
-export {permutation, type NoiseKey} from './tensor/random.js';
+export {normals, permutation, type NoiseKey} from './tensor/random.js';

@@ -52,12 +52,13 @@ export function requestsOf(parts: TrainParts, iteration: number): GenerateReques
   const {tables, algorithm, seed, samplesPerPrompt, promptsPerBatch} = parts;
   const prompts = promptsOf(parts, iteration);
   const batches = Math.ceil(prompts.length / promptsPerBatch);
+  const whole = algorithm.deterministic === true ? tables.deterministic : tables.stochastic;
   return Array.from({length: batches}, (_, batch) => {
     const window = algorithm.window?.(iteration, batch, tables.stochastic.length, seed);
     return {
       prompts: prompts.slice(batch * promptsPerBatch, (batch + 1) * promptsPerBatch),
       samples: samplesPerPrompt,
-      table: window ? windowed(tables.stochastic, tables.deterministic, window.start, window.size) : tables.stochastic,
+      table: window ? windowed(tables.stochastic, tables.deterministic, window.start, window.size) : whole,
       seed,
       iteration,
       purpose: 'rollout',
@@ -76,7 +77,7 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
   let state = start;
   for (;;) {
     const began = performance.now();
-    const scored$ = from(requestsOf(parts, state.iteration)).pipe(rollout(generate, learner.policy), score(reward, 2));
+    const scored$ = from(requestsOf(parts, state.iteration)).pipe(rollout(generate, learner.acting), score(reward, 2));
     const collected = await lastValueFrom(scored$.pipe(toArray()));
     const rolledOut = performance.now();
     const gap = await checkParity(learner, collected[0], parts.parityBound);
@@ -94,7 +95,7 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
         'reward/groupStd': statistics(groupDeviations(collected)).mean,
         ...partMeans(collected),
         ...state.metrics,
-        'policy/ratioGap': gap,
+        ...(gap !== undefined && {'policy/ratioGap': gap}),
         'time/rolloutSeconds': (rolledOut - began) / 1000,
         'time/updateSeconds': (done - rolledOut) / 1000,
       },

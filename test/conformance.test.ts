@@ -4,6 +4,7 @@ import {expect} from 'chai';
 import {from, map, mergeMap} from 'rxjs';
 import {z} from 'zod';
 import {ddpo} from '../algorithms/ddpo.js';
+import {nft} from '../algorithms/nft.js';
 import {gaussianToy, gaussianToyModule} from '../environments/gaussianToy.js';
 import {brightness} from '../rewards/brightness.js';
 import type {Algorithm, ConfiguredAlgorithm} from '../src/algorithm.js';
@@ -423,6 +424,17 @@ describe('conformance', function () {
       })),
       'a finite gradient other than 0',
     );
+    it('catches a loss without gradient where no step has a density', () => {
+      const still = (it: ConfiguredAlgorithm): ConfiguredAlgorithm => ({
+        ...it,
+        loss: (policy, batch, scalars) => {
+          const {loss, metrics} = it.loss(policy, batch, scalars);
+          return {loss: tf.mul<tf.Scalar>(loss, 0), metrics};
+        },
+      });
+      const algorithm = {...nft, configure: (options: never) => still(nft.configure(options))} as Algorithm;
+      return expectFaults(checkAlgorithm(algorithm, toy, {device}), 'wanted a gradient other than 0 in some update');
+    });
     caught(
       'catches a loss that the parity guard cannot see through',
       configured(({loss}) => ({loss: (...given) => ({...loss(...given), metrics: {}})})),

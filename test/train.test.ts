@@ -136,6 +136,28 @@ describe('requestsOf', () => {
   });
 });
 
+describe('iterations without noise', () => {
+  const withoutNoise = (log: string[]): TrainParts => {
+    const parts = fakeParts(log);
+    return {...parts, algorithm: {...parts.algorithm, deterministic: true}};
+  };
+
+  it('ask for tables of which no step has noise', () => {
+    const requests = requestsOf(withoutNoise([]), 3);
+    expect(requests.map((r) => r.table.map(({std}) => std))).to.deep.equal([
+      [0, 0, 0, 0],
+      [0, 0, 0, 0],
+    ]);
+  });
+
+  it('have no parity to check, and report none', async () => {
+    const log: string[] = [];
+    const {value} = (await iterations(withoutNoise(log), start).next()) as {value: TrainState};
+    expect(log.filter((line) => !line.startsWith('rollout') && line !== 'score')).to.deep.equal(['learn 0: 2 batches']);
+    expect(value.metrics).not.to.have.property('policy/ratioGap');
+  });
+});
+
 describe('iterations', () => {
   it('rolls out, scores, checks parity and learns, in that order, and only when the next state is asked for', async () => {
     const log: string[] = [];

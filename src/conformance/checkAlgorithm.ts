@@ -99,6 +99,7 @@ async function checkLearning(
       density: tables.density,
       guidanceScale: 1,
       microbatch: 8,
+      keepsOld: configured.keepsOld ?? false,
       reference: params,
     });
   const learner = await open();
@@ -108,18 +109,23 @@ async function checkLearning(
     const request = {
       prompts: [prompt],
       samples: SAMPLES,
-      table: tables.stochastic,
+      table: configured.deterministic ? tables.deterministic : tables.stochastic,
       seed: 1,
       iteration: 0,
       purpose: 'conformance',
     };
-    const trajectories = await generate(learner.policy, {...request, sharedStart: configured.sharedStart, keepNoise: configured.keepNoise === true});
+    const trajectories = await generate(learner.acting, {
+      ...request,
+      sharedStart: configured.sharedStart,
+      keepNoise: configured.keepNoise === true,
+    });
     const size = sizeOf(environment.videoShape);
     const noise = testNoise(`rewards/${i}`, [SAMPLES]).data;
     scored.push({trajectories, rewards: noise.map((x, row) => x + trajectories.videos.data[row * size])});
   }
 
-  if (!algorithm.needs.differentiableReward) {
+  // Without a noisy step there is no log-probability, and no ratio to stand at 1.
+  if (!algorithm.needs.differentiableReward && !configured.deterministic) {
     const refs = stochasticTransitions(scored).slice(0, learner.microbatch);
     const batch = gatherTransitions(
       scored,
@@ -147,15 +153,20 @@ async function checkLearning(
     states: TrainState[];
     weights: Awaited<ReturnType<ResidentLearner['snapshot']>>;
     calls: number;
+    strongest: number;
   }> => {
     const fresh = await open();
     let calls = 0;
+    let strongest = 0;
     const counting: Learner = {
       microbatch: fresh.microbatch,
       evaluate: (batch) => fresh.evaluate(batch),
-      update: (batches, transitions) => {
+      moveOld: (decay) => fresh.moveOld(decay),
+      async update(batches, transitions) {
         calls++;
-        return fresh.update(batches, transitions);
+        const report = await fresh.update(batches, transitions);
+        strongest = Math.max(strongest, report.gradientNorm);
+        return report;
       },
     };
     const state: TrainState = {iteration: 0, memory: frozen(configured.initialMemory), metrics: {}};
@@ -164,7 +175,7 @@ async function checkLearning(
     );
     const weights = await fresh.snapshot();
     await fresh.close();
-    return {states, weights, calls};
+    return {states, weights, calls, strongest};
   };
   const one = await outcome();
   found.check(one.states.length === 1, `learn: wanted one state for one iteration; got ${one.states.length}`);
@@ -179,6 +190,7 @@ async function checkLearning(
     one.calls === updatesPerIteration,
     `work: wanted the ${updatesPerIteration} updates that it announces; learn made ${one.calls}`,
   );
+  found.check(one.strongest > 0, 'learn: wanted a gradient other than 0 in some update; all were 0');
   const two = await outcome();
   found.check(
     sameTree(one.weights.arrays, two.weights.arrays) && JSON.stringify(one.states) === JSON.stringify(two.states),

@@ -7,7 +7,7 @@ import '../autograd/index.js';
 import type {LossFunction, Learner, OptimizerOptions, PolicyInGraph, TransitionBatch, UpdateReport} from '../algorithm.js';
 import type {Device, Resident, ResidentTree} from '../engine/device.js';
 import type {Environment} from '../environment.js';
-import {NonFiniteError} from '../errors.js';
+import {ContractError, NonFiniteError} from '../errors.js';
 import {adamCorrections, adamw} from '../numeric/optim/adamw.js';
 import {clipByGlobalNorm} from '../numeric/optim/clip.js';
 import {ema, emaDecayAt} from '../numeric/optim/ema.js';
@@ -30,6 +30,8 @@ export interface LearnerParts {
   readonly density: Density;
   readonly guidanceScale: number;
   readonly microbatch: number;
+  /** Whether to keep an old policy beside the trained one. Default false. */
+  readonly keepsOld?: boolean;
   /** The parameters that training began with. */
   readonly reference: Params;
 }
@@ -44,6 +46,8 @@ export interface LearnerSnapshot {
 export interface ResidentLearner extends Learner {
   /** The policy being trained, as the generator takes it. */
   readonly policy: ResidentTree;
+  /** The policy that samples rollouts: the old one where one is kept, the trained one otherwise. */
+  readonly acting: ResidentTree;
   /** The averaged policy, for evaluations. */
   readonly averaged: ResidentTree;
   /** The policy that training began with. */
@@ -60,18 +64,26 @@ export interface ResidentLearner extends Learner {
 
 const number = (a: unknown): number => (a as NdArray).data[0];
 
+/** The old policy, for those that said that they keep one. */
+function requireOld<T>(old: T | undefined): T {
+  if (old !== undefined) return old;
+  throw new ContractError('algorithm: there is no old policy; wanted keepsOld: true where the algorithm is configured.');
+}
+
 /** Builds a learner, at the beginning or where a snapshot left it. */
 export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot): Promise<ResidentLearner> {
   const {device, environment, layout, optimizer, density, guidanceScale} = parts;
   const size = layout.trained.size;
   const start = packedPolicy(parts.reference, layout);
-  const arrays = from?.arrays ?? {
-    trained: start.trained,
-    average: {...start.trained, data: start.trained.data.slice()},
-    first: zeros('float32', [size]),
-    second: zeros('float32', [size]),
-  };
+  const {old: savedOld, ...saved} = from?.arrays ?? {};
+  const copy = (): NdArray<'float32'> => ({...start.trained, data: start.trained.data.slice()});
+  const arrays = from
+    ? saved
+    : {trained: start.trained, average: copy(), first: zeros('float32', [size]), second: zeros('float32', [size])};
   const state = await device.put(arrays);
+  // Apart from `state`, which every update replaces as a whole.
+  const kept = await device.put(parts.keepsOld ? {old: from ? requireOld(savedOld) : copy()} : {});
+  const old = kept['old'] as Resident | undefined;
   const fixed = await device.put({...start, gradient: zeros('float32', [size])});
   const [frozen, gradient, reference] = [fixed['frozen'], fixed['gradient'], fixed['trained']] as [Resident, Resident, Resident];
   let updates = from?.updates ?? 0;
@@ -94,6 +106,7 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
         density,
         predict: (batch) => predictWith(trained, batch),
         predictReference: (batch) => predictWith(given['reference'], batch),
+        predictOld: (batch) => predictWith(requireOld(given['old']), batch),
       };
       return parts.loss(policy, inputs['batch'] as Branch<tf.Tensor>, inputs['scalars'] as Branch<tf.Tensor>);
     };
@@ -144,6 +157,7 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     trained: state['trained'] as Resident,
     frozen,
     reference,
+    ...(old && {old}),
     batch,
     scalars: mapTree(parts.scalars, scalar),
   });
@@ -152,9 +166,15 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     await clear({gradient}, {into: {gradient}});
   };
 
+  const follow = device.jit('learn/moveOld', (inputs) => {
+    const {old: before, trained, decay} = inputs as Record<string, tf.Tensor>;
+    return {old: ema(before, trained, decay)};
+  });
+
   return {
     microbatch: parts.microbatch,
     policy: {trained: state['trained'], frozen},
+    acting: {trained: old ?? state['trained'], frozen},
     averaged: {trained: state['average'], frozen},
     reference: {trained: reference, frozen},
     get updates() {
@@ -198,13 +218,18 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     async evaluate(batch): Promise<Readonly<Record<string, NdArray>>> {
       return (await measure(inputsOf(batch))).outputs as Record<string, NdArray>;
     },
-    snapshot: async () => ({arrays: await device.get(state), updates}),
+    async moveOld(decay): Promise<void> {
+      const moved = {old: requireOld(old)};
+      await follow({...moved, trained: state['trained'], decay: scalar(decay)}, {into: moved});
+    },
+    snapshot: async () => ({arrays: {...(await device.get(state)), ...(await device.get(kept))}, updates}),
     async averagedParams(): Promise<Params> {
       const {average} = (await device.get({average: state['average']})) as {average: NdArray<'float32'>};
       return unpackedPolicy({trained: average, frozen: start.frozen}, layout);
     },
     async close(): Promise<void> {
       await device.free(state);
+      await device.free(kept);
       await device.free(fixed);
     },
   };

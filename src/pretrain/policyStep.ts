@@ -7,6 +7,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '../autograd/index.js';
 import type {Policy} from '../environment.js';
+import {addNoise} from '../numeric/forwardProcess.js';
 import {perRow} from '../numeric/rows.js';
 import {asVideo} from '../tensor/pixels.js';
 import type {Branch} from '../tensor/tree.js';
@@ -15,12 +16,10 @@ import {at, networkTensors, optimise, type NetworkLayout} from './optimise.js';
 /** Times below this weigh no more than it: 1/t² would let nearly clean latents drown the rest. */
 const MINIMUM_TIME = 0.2;
 
-/** A batch's clean video, its noisy latent (1 − t)·x0 + t·ε, and t to multiply them with. */
-function noised(batch: Branch<tf.Tensor>): {video: tf.Tensor; latent: tf.Tensor; time: tf.Tensor} {
+/** A batch's clean video and its noisy latent. */
+function noised(batch: Branch<tf.Tensor>): {video: tf.Tensor; latent: tf.Tensor} {
   const video = asVideo(at(batch, 'video'));
-  const time = perRow(at(batch, 'time'), video);
-  const latent = tf.add(tf.mul(video, tf.sub(1, time)), tf.mul(at(batch, 'noise'), time));
-  return {video, latent, time};
+  return {video, latent: addNoise(video, at(batch, 'noise'), at(batch, 'time'))};
 }
 
 /**
@@ -30,7 +29,8 @@ function noised(batch: Branch<tf.Tensor>): {video: tf.Tensor; latent: tf.Tensor;
  * caption is withheld.
  */
 function flowMatchingLoss(policy: Policy, params: Branch<tf.Tensor>, batch: Branch<tf.Tensor>): tf.Scalar {
-  const {video, latent, time} = noised(batch);
+  const {video, latent} = noised(batch);
+  const time = perRow(at(batch, 'time'), video);
   const count = video.shape[0];
   const drop = tf.reshape(at(batch, 'drop'), [count, 1, 1]);
   const text = policy.encode(params, at(batch, 'tokens'));

@@ -17,8 +17,8 @@ export function geometryOf(
   const steps = tables.stochastic.length;
   const noisy = tables.stochastic.filter(({std}) => std > 0).length;
   const window = algorithm.window?.(0, 0, steps, config.seed);
-  const learntSteps = window ? Math.min(window.size, noisy) : noisy;
-  const {stepShare, updatesPerIteration, samples = samplesPerPrompt} = algorithm.work;
+  const {stepShare, updatesPerIteration, predictions, samples = samplesPerPrompt} = algorithm.work;
+  const learntSteps = predictions === undefined ? (window ? Math.min(window.size, noisy) : noisy) : 0;
   const learntClips = prompts * Math.min(samples, samplesPerPrompt);
   return {
     prompts,
@@ -26,7 +26,7 @@ export function geometryOf(
     clips,
     steps,
     learntSteps,
-    transitions: learntClips * Math.max(1, Math.floor(learntSteps * stepShare)),
+    transitions: learntClips * (predictions ?? Math.max(1, Math.floor(learntSteps * stepShare))),
     updates: updatesPerIteration,
     trainedParameters,
     trajectoryBytes: clips * (steps + 1) * latentSize * 4,

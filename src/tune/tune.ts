@@ -264,6 +264,7 @@ function makeLearner(
       density: tables.density,
       guidanceScale: config.guidanceScale,
       microbatch: DEVICE_BATCH,
+      keepsOld: algorithm.keepsOld ?? false,
       reference: params,
     },
     from_,

@@ -69,6 +69,7 @@ async function learnOnce(
       counts.push(transitions);
       return {metrics: {loss: 1, klReference: 0.5}, gradientNorm: 2};
     },
+    moveOld: () => Promise.reject(new Error('GRPO keeps no old policy')),
   };
   const algorithm = configured(change);
   const start = state ?? {iteration: 0, memory: algorithm.initialMemory, metrics: {}};
@@ -205,6 +206,7 @@ describe('grpo, what it learns from', () => {
 const policyOf = (predict: PolicyInGraph['predict'], reference: PolicyInGraph['predict']): PolicyInGraph => ({
   predict,
   predictReference: reference,
+  predictOld: predict,
   density: 'gaussian',
 });
 

@@ -48,6 +48,13 @@ describe('cli: bad input', function () {
     [['run', 'ddpo', '--set', 'group_size=4'], /--set group_size: no such key; did you mean "samplesPerPrompt"\?/],
     [['run', 'ddpo', '--config', 'none.yaml'], /--config: cannot read none\.yaml: there is no such file or folder\./],
     [['run', 'ddpo', '--resume', 'none'], /none: wanted the folder of a run; it holds no config\.yaml\./],
+    [['run', 'nft', '--noise-level', '0.5'], /--noise-level noiseLevel: has no effect in this run: rollouts follow the ODE/],
+    [
+      ['run', 'nft', '--sampler', 'cps'],
+      /--sampler sampler: has no effect in this run: .*the same for flowSde, cps and danceSde/,
+    ],
+    [['run', 'nft', '--mix-beta', '0.5'], /--mix-beta mixBeta: has no effect in this run: with one update/],
+    [['run', 'nft', '--clip-range', '0.1'], /--clip-range: rlft run has no such flag/],
     [['sample'], /rlft sample: wanted <captions\.\.>; got nothing\. See rlft sample --help\./],
     [['pretrain', 'encodr'], /unknown network "encodr"; did you mean "encoder"\?/],
     [['pretrain', 'encoder', '--encoder', 'c'], /unknown encoder "c"; known: a, b\./],

@@ -1,6 +1,8 @@
 /** Every metric that is logged has a row that says what bad values mean. */
 import {expect} from 'chai';
 import {ddpo} from '../../algorithms/ddpo.js';
+import {nft} from '../../algorithms/nft.js';
+import type {Algorithm} from '../../src/algorithm.js';
 import {createRunFolder} from '../../src/run/runFolder.js';
 import {readMetrics} from '../../src/run/metrics.js';
 import {runTuning} from '../../src/tune/open.js';
@@ -17,11 +19,12 @@ describe('logged metrics', function () {
   this.timeout(120_000);
   const folder = temporaryFolder();
 
-  it('of DDPO with all its terms are the rows of its page', async () => {
+  /** Names that one small iteration of an algorithm logs. */
+  async function loggedBy(algorithm: Algorithm, options: Readonly<Record<string, unknown>>): Promise<string[]> {
     const world = flatColoursModule.open('tiny');
     const run = await createRunFolder(folder(), {force: true});
     await runTuning({
-      config: tuneConfig(ddpo, {
+      config: tuneConfig(algorithm, {
         environment: 'flatColours',
         preset: 'tiny',
         reward: 'brightness',
@@ -29,24 +32,37 @@ describe('logged metrics', function () {
         promptsPerIteration: 2,
         samplesPerPrompt: 2,
         samplingSteps: 3,
-        klCoefficient: 0.1,
-        anchorCoefficient: 0.1,
         evaluation: {prompts: 2, steps: 2},
+        ...options,
       }),
       environment: world,
       params: world.initialise(0),
       folder: run,
     });
     const [row] = await readMetrics(run.metrics);
-    const logged = Object.keys(row).filter((name) => name !== 'iteration');
-    expect(logged.sort()).to.deep.equal(described('docs/algorithms/ddpo.md'));
+    return Object.keys(row)
+      .filter((name) => name !== 'iteration')
+      .sort();
+  }
+
+  it('of DDPO with all its terms are the rows of its page', async () => {
+    const logged = await loggedBy(ddpo as Algorithm, {klCoefficient: 0.1, anchorCoefficient: 0.1});
+    expect(logged).to.deep.equal(described('docs/algorithms/ddpo.md'));
+  });
+
+  it('of DiffusionNFT with all its terms are rows of its page, or of that of DDPO where both log them', async () => {
+    const logged = await loggedBy(nft as Algorithm, {klCoefficient: 0.1, oldPolicy: 'lagging'});
+    const own = described('docs/algorithms/nft.md');
+    const shared = described('docs/algorithms/ddpo.md').filter((name) => /^(reward|time)\//.test(name));
+    expect(logged).to.deep.equal([...own, ...shared].sort());
   });
 
   it('that the source names are rows of some page', () => {
     const named = new Set(
       sources().flatMap((file) => Array.from(read(file).matchAll(/'((?:reward|policy|time|train)\/\w+)'/g), ([, name]) => name)),
     );
-    const rows = [...described('docs/algorithms/ddpo.md'), ...described('docs/run-folder.md')];
+    const pages = ['docs/algorithms/ddpo.md', 'docs/algorithms/nft.md', 'docs/run-folder.md'];
+    const rows = pages.flatMap(described);
     expect(named.size).to.be.greaterThan(10);
     expect([...named].filter((name) => !rows.includes(name))).to.deep.equal([]);
   });

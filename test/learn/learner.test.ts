@@ -4,8 +4,8 @@ import {expect} from 'chai';
 import {gaussianToy} from '../../environments/gaussianToy.js';
 import type {LossFunction, Scored, TransitionBatch} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';
-import {NonFiniteError} from '../../src/errors.js';
-import {createLearner, type ResidentLearner} from '../../src/learn/learner.js';
+import {ContractError, NonFiniteError} from '../../src/errors.js';
+import {createLearner, type LearnerSnapshot, type ResidentLearner} from '../../src/learn/learner.js';
 import {chunks, gatherTransitions, stochasticTransitions, type TransitionRef} from '../../src/learn/transitions.js';
 import {samplerTables} from '../../src/numeric/samplers/named.js';
 import {createGenerator} from '../../src/rollout/generate.js';
@@ -88,19 +88,28 @@ describe('learner', function () {
     const params = toy.initialise(0);
     const optimizer = {learningRate: 0.1, beta1: 0.5, beta2: 0.75, weightDecay: 0.1, maxGradientNorm: 1, averageDecay: 0.9};
     /** Σ advantage · Σ mean: its gradient is the advantage for every parameter; a root makes it NaN below 0. */
-    const open = (loss: LossFunction, change: Partial<typeof optimizer> = {}): Promise<ResidentLearner> =>
-      createLearner({
-        environment: toy,
-        device,
-        layout: packPolicyFor(toy, params),
-        loss,
-        scalars: {factor: 3},
-        optimizer: {...optimizer, ...change},
-        density: 'gaussian',
-        guidanceScale: 1,
-        microbatch: 8,
-        reference: params,
-      });
+    const open = (
+      loss: LossFunction,
+      change: Partial<typeof optimizer> = {},
+      keepsOld = false,
+      from?: LearnerSnapshot,
+    ): Promise<ResidentLearner> =>
+      createLearner(
+        {
+          environment: toy,
+          device,
+          layout: packPolicyFor(toy, params),
+          loss,
+          scalars: {factor: 3},
+          optimizer: {...optimizer, ...change},
+          density: 'gaussian',
+          guidanceScale: 1,
+          microbatch: 8,
+          keepsOld,
+          reference: params,
+        },
+        from,
+      );
     /** A prediction at t = 1 is μ of each row's prompt. */
     const batch = (rows: readonly {prompt: number; advantage: number}[]): TransitionBatch => {
       const n = rows.length;
@@ -149,6 +158,59 @@ describe('learner', function () {
       }
       expectClose(((await learner.averagedParams())['mean'] as Vector).data, average, 1e-6);
       expectClose(((await device.get(learner.reference))['trained'] as Vector).data, baseMeans, 1e-7);
+    });
+
+    /** Σ advantage·(μ − μ_old): what the old policy predicts shows in the loss, and moves nothing by itself. */
+    const sinceOld: LossFunction = (policy, inputs) => {
+      const gap = tf.sub(policy.predict(inputs), policy.predictOld(inputs));
+      const {advantage} = inputs as Record<string, tf.Tensor>;
+      return {loss: tf.sum<tf.Scalar>(tf.mul(advantage, tf.reshape(gap, [-1]))), metrics: {}};
+    };
+    const oldOf = async (learner: ResidentLearner): Promise<Vector> => (await device.get(learner.acting))['trained'] as Vector;
+
+    it('keeps an old policy that acts, and follows as far as it is told and no farther', async () => {
+      const learner = await open(sinceOld, {}, true);
+      const good = [batch([{prompt: 1, advantage: -2}])];
+      await learner.update(good, 1);
+      expectClose((await oldOf(learner)).data, baseMeans, 1e-7);
+      const {trained} = await stateOf(learner);
+      expect(Math.abs(trained.data[1] - baseMeans[1])).to.be.above(0.05);
+      const {loss} = await learner.evaluate(good[0]);
+      expect(loss.data[0]).to.be.closeTo(-2 * (trained.data[1] - baseMeans[1]), 1e-6);
+      await learner.moveOld(0.25);
+      expectClose(
+        (await oldOf(learner)).data,
+        baseMeans.map((m, i) => 0.25 * m + 0.75 * trained.data[i]),
+        1e-6,
+      );
+      expect((await stateOf(learner)).trained).to.deep.equal(trained);
+      await learner.moveOld(0);
+      expect(await oldOf(learner)).to.deep.equal(trained);
+    });
+
+    it('goes on from a snapshot with its old policy, bit for bit', async () => {
+      const learner = await open(sinceOld, {}, true);
+      const good = [batch([{prompt: 1, advantage: -2}])];
+      await learner.update(good, 1);
+      await learner.moveOld(0.5);
+      const snapshot = await learner.snapshot();
+      const resumed = await open(sinceOld, {}, true, snapshot);
+      for (const one of [learner, resumed]) {
+        await one.update(good, 1);
+        await one.moveOld(0.3);
+      }
+      expect(await oldOf(learner)).not.to.deep.equal(snapshot.arrays['old']);
+      expect(await resumed.snapshot()).to.deep.equal(await learner.snapshot());
+    });
+
+    it('has no old policy where none is kept: the trained one acts', async () => {
+      const learner = await open(sinceOld);
+      expect(learner.acting['trained']).to.equal(learner.policy['trained']);
+      for (const asked of [() => learner.moveOld(0), () => learner.evaluate(batch([{prompt: 1, advantage: 1}]))]) {
+        const error = await rejection(asked());
+        expect(error).to.be.instanceOf(ContractError);
+        expect(error.message).to.match(/there is no old policy; wanted keepsOld: true/);
+      }
     });
 
     /** The root of the advantages: NaN for a negative one. Its gradient with respect to them does not matter. */

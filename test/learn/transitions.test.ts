@@ -1,6 +1,6 @@
 import {expect} from 'chai';
 import type {Scored} from '../../src/algorithm.js';
-import {chunks, gatherTransitions, lastTransitions, stochasticTransitions} from '../../src/learn/transitions.js';
+import {chunks, gatherLatents, gatherTransitions, lastTransitions, stochasticTransitions} from '../../src/learn/transitions.js';
 import {float32, type NdArray} from '../../src/tensor/ndarray.js';
 
 /** Trajectories of two samples whose numbers tell where they come from: latent of batch b, row r, step k is 100b + 10r + k. */
@@ -36,6 +36,16 @@ describe('transitions', () => {
       {batch: 1, row: 1, step: 1},
     ]);
     expect(lastTransitions(scored).map((r) => r.step)).to.deep.equal([2, 2, 2, 2]);
+  });
+
+  it('gathers a latent and its text, at the end too', () => {
+    const batch = gatherLatents(scored, [
+      {batch: 1, row: 0, step: 3},
+      {batch: 0, row: 1, step: 1},
+    ]) as Record<string, NdArray>;
+    expect([...batch['latent'].data]).to.deep.equal([103, -1, 11, -1]);
+    expect([...batch['text'].data]).to.deep.equal([9, 10, 7, 8]);
+    expect(Object.keys(batch)).to.deep.equal(['latent', 'text']);
   });
 
   it('gathers what belongs to a step, in any order and from several batches', () => {

@@ -95,7 +95,7 @@ describe('study of matching', function () {
     const device = await openTestDevice();
     const module = nano.encoders![0];
     const params = offZero(module.initialise(0), 0.1);
-    const frozen = {module, encoder: module.encoder, params};
+    const frozen = {module, encoder: module.encoder, params, file: 'fresh'};
     const refine = {solver: 'partial', mass: 0.8, temporalWeight: 0.2, spatialWeight: 0} as const;
     try {
       const arms = [

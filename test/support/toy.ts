@@ -3,7 +3,7 @@ import {lastValueFrom, take} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
 import {grpo} from '../../algorithms/grpo.js';
 import {gaussianToy, gaussianToyDeviation, gaussianToyMeans} from '../../environments/gaussianToy.js';
-import type {Algorithm} from '../../src/algorithm.js';
+import type {Algorithm, ConfiguredAlgorithm} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';
 import {openOrtDevice} from '../../src/engine/ortDevice.js';
 import {createLearner} from '../../src/learn/learner.js';
@@ -98,18 +98,14 @@ export function greySum(parts: Readonly<Record<string, {weight: number; of: (lev
   };
 }
 
-/** One run. */
+/** One run, whatever the algorithm. */
 export interface ToyRun {
   readonly device: Device;
-  /** Default DDPO. */
-  readonly algorithm?: typeof ddpo | typeof grpo;
   readonly sampler: SamplerName;
   readonly steps: number;
   readonly noiseLevel: number;
   readonly reward: Reward;
   readonly iterations: number;
-  /** Options of the algorithm that differ from the test's own. */
-  readonly options?: Readonly<Record<string, unknown>>;
   readonly seed?: number;
   readonly samples?: number;
 }
@@ -117,15 +113,23 @@ export interface ToyRun {
 /** A device of one thread, which is most for graphs this small. */
 export const openTestDevice = (): Promise<Device> => openOrtDevice('cpu', {provider: 'cpu', threads: 1}, {});
 
-/** Trains and gives the trained mean of every prompt (averaged over the last updates), and the last metrics. */
-export async function trainToy(
-  run: ToyRun,
-): Promise<{means: number[]; metrics: Readonly<Record<string, number>>; tables: SamplerTables}> {
-  const {device, reward, iterations, seed = 5, samples = 32, algorithm: chosen = ddpo} = run;
-  const environment = gaussianToy();
-  const params = environment.initialise(0);
-  const layout = packPolicyFor(environment, params);
-  const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
+/** What a run leaves: the trained mean of every prompt, averaged over the last updates, and the last metrics. */
+export interface ToyOutcome {
+  readonly means: number[];
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly tables: SamplerTables;
+}
+
+/** Trains with DDPO or GRPO; `options` are those that differ from the test's own. */
+export function trainToy({
+  options,
+  algorithm: chosen = ddpo,
+  ...run
+}: ToyRun & {
+  /** Default DDPO. */
+  readonly algorithm?: typeof ddpo | typeof grpo;
+  readonly options?: Readonly<Record<string, unknown>>;
+}): Promise<ToyOutcome> {
   const plain = {windowSize: 0, anchorCoefficient: 0, klCoefficient: 0, timestepFraction: 1};
   const settings = {
     ...plain,
@@ -136,9 +140,19 @@ export async function trainToy(
     sharedStart: false,
     ...(chosen === ddpo && {bufferSize: 256}),
   };
-  const algorithm = (chosen as Algorithm).configure(chosen.options.parse({...settings, ...run.options}));
+  return trainToyWith((chosen as Algorithm).configure(chosen.options.parse({...settings, ...options})), run);
+}
+
+/** Trains with an algorithm. */
+export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun): Promise<ToyOutcome> {
+  const {device, reward, iterations, seed = 5, samples = 32} = run;
   algorithm.checkReward?.(reward);
-  const parts = {environment, device, layout, loss: algorithm.loss, scalars: algorithm.scalars, optimizer: algorithm.optimizer};
+  const environment = gaussianToy();
+  const params = environment.initialise(0);
+  const layout = packPolicyFor(environment, params);
+  const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
+  const {loss, scalars, optimizer, keepsOld = false} = algorithm;
+  const parts = {environment, device, layout, loss, scalars, optimizer, keepsOld};
   const learner = await createLearner({...parts, density: tables.density, guidanceScale: 1, microbatch: 4096, reference: params});
   const generate = createGenerator(environment, device, layout, tables.density, 1);
   const pool = environment.prompts('train', 4);

@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import {mergeMap, throwError} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
 import {grpo} from '../../algorithms/grpo.js';
+import {nft} from '../../algorithms/nft.js';
 import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
 import {gaussianToy} from '../../environments/gaussianToy.js';
 import {brightness} from '../../rewards/brightness.js';
@@ -177,6 +178,20 @@ describe('tune', function () {
     for (const name of changing) expect(new Set(rows.map((row) => row[name])).size, name).to.equal(4);
     await run(broken, 4, {config, algorithm, reward, stopAfter: 3});
     await run(broken, 4, {config, algorithm, reward, resume: true});
+    await expectSameEnd(whole, broken);
+  });
+
+  it('goes on with an old policy that lags behind the trained one, bit for bit', async () => {
+    const {innerEpochs, learningRate, klCoefficient, clipRange: _, ...common} = settings;
+    const where = {environment: 'gaussianToy', preset: 'pixel', iterations: 4};
+    const config = tuneConfig(nft, {...common, ...where, innerEpochs, learningRate, klCoefficient, oldPolicy: 'lagging'});
+    const change = {config, algorithm: nft as Algorithm};
+    const [whole, broken] = [await fresh('whole'), await fresh('broken')];
+    await run(whole, 4, change);
+    await run(broken, 4, {...change, stopAfter: 3});
+    const {state} = await loadCheckpoint((await listCheckpoints(broken.checkpoints))[0].path);
+    expect(state['old']).not.to.deep.equal(state['trained']);
+    await run(broken, 4, {...change, resume: true});
     await expectSameEnd(whole, broken);
   });
 
