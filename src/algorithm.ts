@@ -11,6 +11,7 @@ import type {z} from 'zod';
 import type {Trajectories} from './rollout/generate.js';
 import type {RunConfig} from './run/runSchema.js';
 import type {Density} from './numeric/transition.js';
+import type {DifferentiableReward} from './reward.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
 
@@ -42,6 +43,19 @@ export interface PolicyInGraph {
   predict(batch: Branch<Tensor>): Tensor;
   /** The same of the policy that training began with; no gradient. */
   predictReference(batch: Branch<Tensor>): Tensor;
+  /** The same of the trained policy as it stands, no gradient: "sg(x̂0)" in the papers. */
+  predictHeld(batch: Branch<Tensor>): Tensor;
+  /** The same of the average of the trained policy, over the updates so far; no gradient. */
+  predictAverage(batch: Branch<Tensor>): Tensor;
+  /**
+   * The reward of clean latents, decoded and scored inside the graph, differentiable in them; its frozen parameters stay on the
+   * device. Only where the algorithm `needs` it.
+   *
+   * @param latents `[n, …latentShape]`.
+   * @param prompts what `LearnContext.reward.encode` made of the prompt of each.
+   * @returns `[n]`.
+   */
+  reward(latents: Tensor, prompts: Branch<Tensor>): Tensor;
   /** How a step of the run's sampler is scored. */
   readonly density: Density;
 }
@@ -85,6 +99,8 @@ export interface Learner {
 export interface LearnContext {
   readonly learner: Learner;
   readonly seed: number;
+  /** The reward's differentiable form, if it has one; always there for an algorithm that needs it. */
+  readonly reward?: DifferentiableReward;
 }
 
 /** An algorithm with its options chosen. */
@@ -99,12 +115,19 @@ export interface ConfiguredAlgorithm {
     steps: number,
     seed: number,
   ) => {readonly start: number; readonly size: number};
+  /** Whether rollouts follow the sampler without noise, so that no step has a density. Default: they do not. */
+  readonly deterministic?: boolean;
   /** Whether the samples of a prompt start from the same noise. */
   readonly sharedStart: boolean;
   /** The state before the first iteration. */
   readonly initialMemory: Memory;
   /** Share of a trajectory's stochastic steps that one pass learns from, and optimizer updates of an iteration: for estimates. */
-  readonly work: {readonly stepShare: number; readonly updatesPerIteration: number};
+  readonly work: {
+    readonly stepShare: number;
+    readonly updatesPerIteration: number;
+    /** Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in one pass. */
+    readonly predictions?: number;
+  };
   /** Consumes one iteration's scored trajectories and emits the state after it. */
   learn(scored$: Observable<Scored>, state: TrainState, context: LearnContext): Observable<TrainState>;
   /** Optimizer settings of the learner. */

@@ -1,5 +1,6 @@
 /** Registers what ships with rlft; the only file of `src/` that imports the three plug-in folders. */
 import {ddpo} from '../algorithms/ddpo.js';
+import {direct} from '../algorithms/direct.js';
 import {fluentClips, fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
 import {gaussianToy, gaussianToyModule} from '../environments/gaussianToy.js';
 import {brightness} from '../rewards/brightness.js';
@@ -15,7 +16,7 @@ import {registry} from './registry.js';
 import type {RewardModule} from './reward.js';
 
 /** The optimizers, by the word after `rlft run`. */
-export const algorithms = registry<Algorithm>('algorithm', [ddpo]);
+export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct]);
 
 /** The rewards, by the names that expressions use. */
 export const rewards = registry<RewardModule>('reward', [quality, semantic, similarity, matching, judge, brightness, nearTarget]);
@@ -26,6 +27,7 @@ export const environments = registry<EnvironmentModule>('environment', [fluentCl
 export {
   brightness,
   ddpo,
+  direct,
   fluentClips,
   fluentClipsModule,
   gaussianToy,

@@ -45,6 +45,7 @@ export type {
 } from './algorithm.js';
 export {
   chunks,
+  gatherLatents,
   gatherStates,
   gatherTransitions,
   lastTransitions,
@@ -59,10 +60,22 @@ export {
   trackAdvantages,
   type PromptTracker,
 } from './numeric/advantages.js';
+export {
+  consistencyLoss,
+  jumpBetween,
+  pseudoHuber,
+  type ConsistencyNetworks,
+  type ConsistencyPoint,
+  type Jump,
+  type Jumps,
+} from './numeric/consistency.js';
 export {detach} from './numeric/detach.js';
 export {klDivergence} from './numeric/gaussian.js';
-export {meanOfRows} from './numeric/rows.js';
+export {meanOfRows, perRow} from './numeric/rows.js';
+export {odeTable} from './numeric/samplers/named.js';
+export type {Transition} from './numeric/samplers/sampler.js';
 export {clippedSurrogate, importanceRatio} from './numeric/surrogate.js';
-export {replay} from './numeric/transition.js';
+export {meanOf, replay} from './numeric/transition.js';
 export {optimizerOptions, policyGradientOptions} from './options.js';
-export {permutation, type NoiseKey} from './tensor/random.js';
+export {groupMeans, groupNormaliseTensor} from './rewards/groupNormalise.js';
+export {normals, permutation, type NoiseKey} from './tensor/random.js';

@@ -52,12 +52,13 @@ export function requestsOf(parts: TrainParts, iteration: number): GenerateReques
   const {tables, algorithm, seed, samplesPerPrompt, promptsPerBatch} = parts;
   const prompts = promptsOf(parts, iteration);
   const batches = Math.ceil(prompts.length / promptsPerBatch);
+  const whole = algorithm.deterministic === true ? tables.deterministic : tables.stochastic;
   return Array.from({length: batches}, (_, batch) => {
     const window = algorithm.window?.(iteration, batch, tables.stochastic.length, seed);
     return {
       prompts: prompts.slice(batch * promptsPerBatch, (batch + 1) * promptsPerBatch),
       samples: samplesPerPrompt,
-      table: window ? windowed(tables.stochastic, tables.deterministic, window.start, window.size) : tables.stochastic,
+      table: window ? windowed(tables.stochastic, tables.deterministic, window.start, window.size) : whole,
       seed,
       iteration,
       purpose: 'rollout',
@@ -72,6 +73,7 @@ export function requestsOf(parts: TrainParts, iteration: number): GenerateReques
  */
 export async function* iterations(parts: TrainParts, start: TrainState): AsyncGenerator<TrainState> {
   const {reward, algorithm, learner, generate, seed} = parts;
+  const context = {learner, seed, ...(reward.differentiable && {reward: reward.differentiable})};
   let state = start;
   for (;;) {
     const began = performance.now();
@@ -79,7 +81,7 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
     const collected = await lastValueFrom(scored$.pipe(toArray()));
     const rolledOut = performance.now();
     const gap = await checkParity(learner, collected[0], parts.parityBound);
-    state = await lastValueFrom(algorithm.learn(from(collected), state, {learner, seed}));
+    state = await lastValueFrom(algorithm.learn(from(collected), state, context));
     const done = performance.now();
     const rewards = collected.flatMap((s) => Array.from(s.rewards));
     const {mean, std} = statistics(rewards);

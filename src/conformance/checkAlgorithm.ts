@@ -1,5 +1,6 @@
 /** Whether an algorithm keeps the third contract. */
 import {isDeepStrictEqual} from 'node:util';
+import * as tf from '@tensorflow/tfjs-core';
 import {from, lastValueFrom, toArray} from 'rxjs';
 import {z} from 'zod';
 import type {Algorithm, ConfiguredAlgorithm, Learner, Scored, TrainState} from '../algorithm.js';
@@ -9,6 +10,7 @@ import {createLearner, type ResidentLearner} from '../learn/learner.js';
 import {gatherTransitions, stochasticTransitions} from '../learn/transitions.js';
 import {samplerTables} from '../numeric/samplers/named.js';
 import {createGenerator} from '../rollout/generate.js';
+import type {DifferentiableReward} from '../reward.js';
 import {packPolicyFor} from '../rollout/residentPolicy.js';
 import {sizeOf} from '../tensor/ndarray.js';
 import {tuneSchema} from '../tune/schema.js';
@@ -18,6 +20,12 @@ import {testNoise} from './testNoise.js';
 
 const STEPS = 4;
 const SAMPLES = 4;
+/** The mean of all pixels: what an algorithm that needs a reward's gradient is tried with. */
+const MEAN_PIXEL: DifferentiableReward = {
+  params: {},
+  encode: () => ({}),
+  score: (_, video) => tf.mean(tf.reshape(video, [video.shape[0], video.size / video.shape[0]]), 1),
+};
 /** A replayed step may differ by float32 rounding, nats per element. */
 const PARITY = 1e-5;
 
@@ -88,6 +96,9 @@ async function checkLearning(
   const params = environment.initialise(1);
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables('flowSde', STEPS, 0.7);
+  const table = configured.deterministic === true ? tables.deterministic : tables.stochastic;
+  const reward = algorithm.needs.differentiableReward ? MEAN_PIXEL : undefined;
+  const given = reward && {reward};
   const open = (): Promise<ResidentLearner> =>
     createLearner({
       environment,
@@ -100,6 +111,7 @@ async function checkLearning(
       guidanceScale: 1,
       microbatch: 8,
       reference: params,
+      ...given,
     });
   const learner = await open();
   const generate = createGenerator(environment, device, layout, tables.density, 1);
@@ -108,7 +120,7 @@ async function checkLearning(
     const request = {
       prompts: [prompt],
       samples: SAMPLES,
-      table: tables.stochastic,
+      table,
       seed: 1,
       iteration: 0,
       purpose: 'conformance',
@@ -141,6 +153,7 @@ async function checkLearning(
       `loss: wanted a finite gradient other than 0 at ratio 1; its norm is ${gradientNorm}`,
     );
   }
+  const before = (await learner.snapshot()).arrays['trained'];
   await learner.close();
 
   const outcome = async (): Promise<{
@@ -160,7 +173,7 @@ async function checkLearning(
     };
     const state: TrainState = {iteration: 0, memory: frozen(configured.initialMemory), metrics: {}};
     const states = await lastValueFrom(
-      configured.learn(from(scored), Object.freeze(state), {learner: counting, seed: 1}).pipe(toArray()),
+      configured.learn(from(scored), Object.freeze(state), {learner: counting, seed: 1, ...given}).pipe(toArray()),
     );
     const weights = await fresh.snapshot();
     await fresh.close();
@@ -179,6 +192,13 @@ async function checkLearning(
     one.calls === updatesPerIteration,
     `work: wanted the ${updatesPerIteration} updates that it announces; learn made ${one.calls}`,
   );
+  if (algorithm.needs.differentiableReward) {
+    // The others have shown it on a batch of their own.
+    found.check(
+      !sameTree({trained: one.weights.arrays['trained']}, {trained: before}),
+      'learn: wanted weights that the gradient of the reward moves; they stand still',
+    );
+  }
   const two = await outcome();
   found.check(
     sameTree(one.weights.arrays, two.weights.arrays) && JSON.stringify(one.states) === JSON.stringify(two.states),

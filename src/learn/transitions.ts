@@ -46,15 +46,23 @@ function latentsOf(scored: readonly Scored[], refs: readonly TransitionRef[], af
   );
 }
 
+/**
+ * Gathers latents and text states: `latent` and `text` `[n, …]`. A reference whose step is the number of steps means the clean latent
+ * at the end.
+ */
+export const gatherLatents = (scored: readonly Scored[], refs: readonly TransitionRef[]): TransitionBatch => ({
+  latent: latentsOf(scored, refs, 0),
+  text: copyRows(
+    scored[0].trajectories.text.shape.slice(1),
+    refs.map((ref) => [trajectoriesOf(scored, ref).text, trajectoriesOf(scored, ref).textRow[ref.row]]),
+  ),
+});
+
 /** What the policy is asked at each transition: `latent`, `text`, `time`, `scale`. */
 function questionsOf(scored: readonly Scored[], refs: readonly TransitionRef[]): TransitionBatch {
   const rowOf = (ref: TransitionRef): Transition => trajectoriesOf(scored, ref).table[ref.step];
   return {
-    latent: latentsOf(scored, refs, 0),
-    text: copyRows(
-      scored[0].trajectories.text.shape.slice(1),
-      refs.map((ref) => [trajectoriesOf(scored, ref).text, trajectoriesOf(scored, ref).textRow[ref.row]]),
-    ),
+    ...gatherLatents(scored, refs),
     time: float32(refs.map((ref) => rowOf(ref).time)),
     scale: float32(refs.map((ref) => rowOf(ref).scale)),
   };

@@ -15,10 +15,10 @@ export function geometryOf(
   const {promptsPerIteration: prompts, samplesPerPrompt} = config;
   const clips = prompts * samplesPerPrompt;
   const steps = tables.stochastic.length;
+  const {stepShare, updatesPerIteration, predictions} = algorithm.work;
   const noisy = tables.stochastic.filter(({std}) => std > 0).length;
   const window = algorithm.window?.(0, 0, steps, config.seed);
-  const learntSteps = window ? Math.min(window.size, noisy) : noisy;
-  const {stepShare, updatesPerIteration} = algorithm.work;
+  const learntSteps = predictions ?? (window ? Math.min(window.size, noisy) : noisy);
   return {
     prompts,
     samplesPerPrompt,
