@@ -359,7 +359,7 @@ export const direct: Algorithm<typeof options.shape> = {
     deterministic: true,
     sharedStart: false,
     initialMemory: null,
-    work: {stepShare: o.innerEpochs, updatesPerIteration: o.innerEpochs * o.minibatches, predictions: predictionsOf(o)},
+    work: {stepShare: 1, updatesPerIteration: o.innerEpochs * o.minibatches, predictions: o.innerEpochs * predictionsOf(o)},
     optimizer: {
       learningRate: o.learningRate,
       beta1: o.adamBeta1,

@@ -125,7 +125,7 @@ export interface ConfiguredAlgorithm {
   readonly work: {
     readonly stepShare: number;
     readonly updatesPerIteration: number;
-    /** Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in one pass. */
+    /** Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in one iteration. */
     readonly predictions?: number;
   };
   /** Consumes one iteration's scored trajectories and emits the state after it. */

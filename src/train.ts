@@ -95,7 +95,7 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
         'reward/groupStd': statistics(groupDeviations(collected)).mean,
         ...partMeans(collected),
         ...state.metrics,
-        'policy/ratioGap': gap,
+        ...(gap !== undefined && {'policy/ratioGap': gap}),
         'time/rolloutSeconds': (rolledOut - began) / 1000,
         'time/updateSeconds': (done - rolledOut) / 1000,
       },

@@ -22,6 +22,7 @@ export interface DocTable {
 }
 
 const ddpo = algorithms.get('ddpo');
+const direct = algorithms.get('direct');
 const own = new Set(Object.keys(ddpo.options.shape));
 
 const shown = ({default: value, choices}: KeyDescription): string => {
@@ -48,6 +49,12 @@ export const docTables: readonly DocTable[] = [
     name: 'options',
     heading: ['option', 'default', 'meaning; unit or range', 'source'],
     rows: describeKeys(ddpo.options).map(rowOf),
+  },
+  {
+    file: 'docs/algorithms/direct.md',
+    name: 'options',
+    heading: ['option', 'default', 'meaning; unit or range', 'source'],
+    rows: describeKeys(direct.options).map(rowOf),
   },
   {
     file: 'docs/settings.md',

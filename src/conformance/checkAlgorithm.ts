@@ -96,7 +96,7 @@ async function checkLearning(
   const params = environment.initialise(1);
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables('flowSde', STEPS, 0.7);
-  const table = configured.deterministic === true ? tables.deterministic : tables.stochastic;
+  const table = configured.deterministic ? tables.deterministic : tables.stochastic;
   const reward = algorithm.needs.differentiableReward ? MEAN_PIXEL : undefined;
   const given = reward && {reward};
   const open = (): Promise<ResidentLearner> =>
@@ -131,7 +131,8 @@ async function checkLearning(
     scored.push({trajectories, rewards: noise.map((x, row) => x + trajectories.videos.data[row * size])});
   }
 
-  if (!algorithm.needs.differentiableReward) {
+  // Without a noisy step there is no log-probability, and no ratio to stand at 1.
+  if (!configured.deterministic) {
     const refs = stochasticTransitions(scored).slice(0, learner.microbatch);
     const batch = gatherTransitions(
       scored,
@@ -153,22 +154,25 @@ async function checkLearning(
       `loss: wanted a finite gradient other than 0 at ratio 1; its norm is ${gradientNorm}`,
     );
   }
-  const before = (await learner.snapshot()).arrays['trained'];
   await learner.close();
 
   const outcome = async (): Promise<{
     states: TrainState[];
     weights: Awaited<ReturnType<ResidentLearner['snapshot']>>;
     calls: number;
+    strongest: number;
   }> => {
     const fresh = await open();
     let calls = 0;
+    let strongest = 0;
     const counting: Learner = {
       microbatch: fresh.microbatch,
       evaluate: (batch) => fresh.evaluate(batch),
-      update: (batches, transitions) => {
+      async update(batches, transitions) {
         calls++;
-        return fresh.update(batches, transitions);
+        const report = await fresh.update(batches, transitions);
+        strongest = Math.max(strongest, report.gradientNorm);
+        return report;
       },
     };
     const state: TrainState = {iteration: 0, memory: frozen(configured.initialMemory), metrics: {}};
@@ -177,7 +181,7 @@ async function checkLearning(
     );
     const weights = await fresh.snapshot();
     await fresh.close();
-    return {states, weights, calls};
+    return {states, weights, calls, strongest};
   };
   const one = await outcome();
   found.check(one.states.length === 1, `learn: wanted one state for one iteration; got ${one.states.length}`);
@@ -192,13 +196,7 @@ async function checkLearning(
     one.calls === updatesPerIteration,
     `work: wanted the ${updatesPerIteration} updates that it announces; learn made ${one.calls}`,
   );
-  if (algorithm.needs.differentiableReward) {
-    // The others have shown it on a batch of their own.
-    found.check(
-      !sameTree({trained: one.weights.arrays['trained']}, {trained: before}),
-      'learn: wanted weights that the gradient of the reward moves; they stand still',
-    );
-  }
+  found.check(one.strongest > 0, 'learn: wanted a gradient other than 0 in some update; all were 0');
   const two = await outcome();
   found.check(
     sameTree(one.weights.arrays, two.weights.arrays) && JSON.stringify(one.states) === JSON.stringify(two.states),

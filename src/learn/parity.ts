@@ -12,12 +12,12 @@ import {gatherTransitions, stochasticTransitions} from './transitions.js';
 /**
  * Mean |logp − logp_old| over some transitions of a batch, under unchanged parameters.
  *
- * @returns nats per element.
+ * @returns nats per element; undefined where no step is stochastic: without a density there is nothing to check.
  * @throws RlftError if it is above the bound.
  */
-export async function checkParity(learner: Learner, scored: Scored, bound: number): Promise<number> {
+export async function checkParity(learner: Learner, scored: Scored, bound: number): Promise<number | undefined> {
   const refs = stochasticTransitions([scored]).slice(0, learner.microbatch);
-  if (refs.length === 0) return 0;
+  if (refs.length === 0) return undefined;
   const batch = gatherTransitions([scored], refs, [new Float32Array(scored.rewards.length)]);
   const {ratioGap} = await learner.evaluate(batch);
   const gap = (ratioGap?.data[0] ?? 0) / refs.length;

@@ -9,9 +9,9 @@ export interface Geometry {
   readonly samplesPerPrompt: number;
   readonly clips: number;
   readonly steps: number;
-  /** Stochastic steps of a trajectory: those that are learnt from. */
+  /** Stochastic steps of a trajectory: those that are learnt from; 0 where rollouts have none. */
   readonly learntSteps: number;
-  /** Transitions of one iteration that are learnt from. */
+  /** Predictions of one iteration that carry gradient: transitions that are learnt from, or what takes their place. */
   readonly transitions: number;
   readonly updates: number;
   readonly trainedParameters: number;

@@ -18,14 +18,14 @@ export function geometryOf(
   const {stepShare, updatesPerIteration, predictions} = algorithm.work;
   const noisy = tables.stochastic.filter(({std}) => std > 0).length;
   const window = algorithm.window?.(0, 0, steps, config.seed);
-  const learntSteps = predictions ?? (window ? Math.min(window.size, noisy) : noisy);
+  const learntSteps = predictions === undefined ? (window ? Math.min(window.size, noisy) : noisy) : 0;
   return {
     prompts,
     samplesPerPrompt,
     clips,
     steps,
     learntSteps,
-    transitions: clips * Math.max(1, Math.floor(learntSteps * stepShare)),
+    transitions: clips * (predictions ?? Math.max(1, Math.floor(learntSteps * stepShare))),
     updates: updatesPerIteration,
     trainedParameters,
     trajectoryBytes: clips * (steps + 1) * latentSize * 4,

@@ -1,6 +1,7 @@
 /** Every metric that is logged has a row that says what bad values mean. */
 import {expect} from 'chai';
 import {ddpo} from '../../algorithms/ddpo.js';
+import {direct} from '../../algorithms/direct.js';
 import {createRunFolder} from '../../src/run/runFolder.js';
 import {readMetrics} from '../../src/run/metrics.js';
 import {runTuning} from '../../src/tune/open.js';
@@ -40,6 +41,29 @@ describe('logged metrics', function () {
     const [row] = await readMetrics(run.metrics);
     const logged = Object.keys(row).filter((name) => name !== 'iteration');
     expect(logged.sort()).to.deep.equal(described('docs/algorithms/ddpo.md'));
+  });
+
+  it('of direct with all its terms are the rows of its page', async () => {
+    const world = flatColoursModule.open('tiny');
+    const run = await createRunFolder(folder(), {force: true});
+    await runTuning({
+      config: tuneConfig(direct, {
+        environment: 'flatColours',
+        preset: 'tiny',
+        reward: 'brightness',
+        iterations: 1,
+        promptsPerIteration: 2,
+        samplesPerPrompt: 2,
+        samplingSteps: 3,
+        evaluation: {prompts: 2, steps: 2},
+      }),
+      environment: world,
+      params: world.initialise(0),
+      folder: run,
+    });
+    const [row] = await readMetrics(run.metrics);
+    const logged = Object.keys(row).filter((name) => name !== 'iteration');
+    expect(logged.sort()).to.deep.equal(described('docs/algorithms/direct.md'));
   });
 
   it('that the source names are rows of some page', () => {

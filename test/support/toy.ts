@@ -2,6 +2,7 @@
 import {lastValueFrom, take} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
 import {gaussianToy, gaussianToyDeviation, gaussianToyMeans} from '../../environments/gaussianToy.js';
+import type {ConfiguredAlgorithm} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';
 import {openOrtDevice} from '../../src/engine/ortDevice.js';
 import {createLearner} from '../../src/learn/learner.js';
@@ -75,6 +76,8 @@ export interface ToyRun {
   readonly noiseLevel: number;
   readonly reward: Reward;
   readonly iterations: number;
+  /** What learns. Default: DDPO with the test's own options. */
+  readonly algorithm?: ConfiguredAlgorithm;
   /** Options of DDPO that differ from the test's own. */
   readonly options?: Readonly<Record<string, unknown>>;
   readonly seed?: number;
@@ -84,7 +87,7 @@ export interface ToyRun {
 /** A device of one thread, which is most for graphs this small. */
 export const openTestDevice = (): Promise<Device> => openOrtDevice('cpu', {provider: 'cpu', threads: 1}, {});
 
-/** Trains with DDPO and gives the trained mean of every prompt (averaged over the last updates), and the last metrics. */
+/** Trains and gives the trained mean of every prompt (averaged over the last updates), and the last metrics. */
 export async function trainToy(
   run: ToyRun,
 ): Promise<{means: number[]; metrics: Readonly<Record<string, number>>; tables: SamplerTables}> {
@@ -103,9 +106,16 @@ export async function trainToy(
     sharedStart: false,
     bufferSize: 256,
   };
-  const algorithm = ddpo.configure(ddpo.options.parse({...settings, ...run.options}));
+  const algorithm = run.algorithm ?? ddpo.configure(ddpo.options.parse({...settings, ...run.options}));
   const parts = {environment, device, layout, loss: algorithm.loss, scalars: algorithm.scalars, optimizer: algorithm.optimizer};
-  const learner = await createLearner({...parts, density: tables.density, guidanceScale: 1, microbatch: 4096, reference: params});
+  const learner = await createLearner({
+    ...parts,
+    density: tables.density,
+    guidanceScale: 1,
+    microbatch: 4096,
+    reference: params,
+    ...(reward.differentiable && {reward: reward.differentiable}),
+  });
   const generate = createGenerator(environment, device, layout, tables.density, 1);
   const pool = environment.prompts('train', 4);
   try {
