@@ -3,6 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import {expect} from 'chai';
 import {lastValueFrom, of} from 'rxjs';
 import {direct} from '../../algorithms/direct.js';
+import {matching} from '../../rewards/matching.js';
+import {similarity} from '../../rewards/similarity.js';
 import type {Learner, PolicyInGraph, Scored, TransitionBatch} from '../../src/algorithm.js';
 import type {CompileReport, Device} from '../../src/engine/device.js';
 import {openOrtDevice} from '../../src/engine/ortDevice.js';
@@ -10,11 +12,15 @@ import {pseudoHuber} from '../../src/numeric/consistency.js';
 import {detach} from '../../src/numeric/detach.js';
 import {odeTable, samplerTables} from '../../src/numeric/samplers/named.js';
 import type {DifferentiableReward} from '../../src/reward.js';
+import {composeReward} from '../../src/rewards/composeReward.js';
 import {createGenerator} from '../../src/rollout/generate.js';
 import {packPolicyFor, packedPolicy, policyTensors} from '../../src/rollout/residentPolicy.js';
 import {float32, type NdArray} from '../../src/tensor/ndarray.js';
-import {leaves, mapTree, type Branch} from '../../src/tensor/tree.js';
-import {toTensor} from '../support/eager.js';
+import {normals} from '../../src/tensor/random.js';
+import {leaves, mapTree, type Branch, type Params} from '../../src/tensor/tree.js';
+import {tuneConfig} from '../../src/tune/schema.js';
+import {bareContext} from '../support/bareContext.js';
+import {runEagerly, toTensor} from '../support/eager.js';
 import {cases, expectClose, expectOutput, tensor, values} from '../support/golden.js';
 import {nano, noisyWeights, openLearner} from '../support/nano.js';
 import {openTestDevice} from '../support/toy.js';
@@ -37,7 +43,7 @@ type Given = Record<string, unknown>;
 const configure = (given: Given): ReturnType<typeof direct.configure> => direct.configure(direct.options.parse(given));
 
 /** The microbatches of one iteration, as a learner would get them. */
-async function batchesOf(scored: Scored, given: Given): Promise<TransitionBatch[]> {
+async function batchesOf(scored: Scored, given: Given, reward = spotted): Promise<TransitionBatch[]> {
   const found: TransitionBatch[] = [];
   const learner: Learner = {
     microbatch: 16,
@@ -50,7 +56,7 @@ async function batchesOf(scored: Scored, given: Given): Promise<TransitionBatch[
     },
   };
   const state = {iteration: 0, memory: null, metrics: {}};
-  await lastValueFrom(configure(given).learn(of(scored), state, {learner, seed: 5, reward: spotted}));
+  await lastValueFrom(configure(given).learn(of(scored), state, {learner, seed: 5, reward}));
   return found;
 }
 
@@ -81,18 +87,26 @@ const policyOf = (trained: tf.Tensor): PolicyInGraph => ({
   reward: scoreOf,
 });
 
-/** Loss and gradient by tfjs' own CPU backend. */
-function eagerly(of: (trained: tf.Tensor) => tf.Scalar): {loss: number; gradient: number[]} {
-  void tf.setBackend('cpu');
-  return tf.tidy(() => {
-    const {value, grad} = tf.valueAndGrad(of)(toTensor(vectors.trained));
-    return {loss: values(value)[0], gradient: values(grad)};
-  });
+/** A loss and its gradient. */
+interface Slope {
+  readonly loss: number;
+  readonly gradient: Float32Array;
 }
+type Loss = (trained: tf.Tensor) => tf.Scalar;
+const slopeOf =
+  (of: Loss) =>
+  (inputs: Branch<tf.Tensor>): Branch<tf.Tensor> => {
+    const {value, grad} = tf.valueAndGrad(of)(inputs['trained'] as tf.Tensor);
+    return {loss: value, gradient: grad};
+  };
+const asSlope = ({loss, gradient}: Params): Slope => ({
+  loss: (loss as NdArray).data[0],
+  gradient: (gradient as NdArray<'float32'>).data,
+});
 
-const lossOn = (batch: TransitionBatch, given: Given) => {
+const lossOn = (batch: TransitionBatch, given: Given): Loss => {
   const {loss, scalars} = configure(given);
-  return (trained: tf.Tensor): tf.Scalar =>
+  return (trained) =>
     loss(
       policyOf(trained),
       mapTree(batch, toTensor),
@@ -101,7 +115,7 @@ const lossOn = (batch: TransitionBatch, given: Given) => {
 };
 
 /** Asserts equal losses, and gradients that are equal to rounding at the size of the gradient. */
-function expectSame(found: ReturnType<typeof eagerly>, wanted: ReturnType<typeof eagerly>): void {
+function expectSame(found: Slope, wanted: Slope): void {
   const size = wanted.gradient.reduce((most, g) => Math.max(most, Math.abs(g)), 0);
   expect(size).to.be.above(1e-6);
   expect(found.loss).to.be.closeTo(wanted.loss, 1e-5);
@@ -115,6 +129,9 @@ describe('direct', function () {
     device = await openTestDevice();
   });
   after(() => device.close());
+
+  const slope = async (of: Loss): Promise<Slope> =>
+    asSlope((await device.jit('test/slope', slopeOf(of))({trained: vectors.trained})).outputs);
 
   const rollout = async (steps: number): Promise<Scored> => {
     const learner = await openLearner(nano, device, params);
@@ -168,7 +185,7 @@ describe('direct', function () {
     const given = {...plain, variant: 'draftK', gradientSteps: 2};
     const [batch] = await batchesOf(scored, given);
     // Up to the cut the walk is a constant.
-    const slow = eagerly((trained) => {
+    const slow = await slope((trained) => {
       const start = detach(walk(batch, trained, STEPS - 2, (_, x, velocity) => velocity(x)));
       const predict = predictor(trained);
       const text = toTensor(batch['text'] as NdArray);
@@ -178,7 +195,7 @@ describe('direct', function () {
       }, start);
       return climb(batch, x);
     });
-    expectSame(eagerly(lossOn(batch, given)), slow);
+    expectSame(await slope(lossOn(batch, given)), slow);
   });
 
   it('alignProp: the whole sampler with early predictions held and its own chain not, at some number of steps', async () => {
@@ -186,13 +203,13 @@ describe('direct', function () {
     const [batch] = await batchesOf(scored, given);
     const kept = Object.keys(batch['steps']).length;
     expect(kept).to.be.within(1, 3);
-    const slow = eagerly((trained) =>
+    const slow = await slope((trained) =>
       climb(
         batch,
         walk(batch, trained, STEPS, (k, x, velocity) => (k < STEPS - kept ? detach(velocity(x)) : velocity(x))),
       ),
     );
-    expectSame(eagerly(lossOn(batch, given)), slow);
+    expectSame(await slope(lossOn(batch, given)), slow);
   });
 
   it('drTune: the whole sampler with the inputs of its network held, through every second step', async () => {
@@ -203,13 +220,13 @@ describe('direct', function () {
     );
     const chosen = times.map((t) => scored.trajectories.table.findIndex(({time}) => Math.fround(time) === t));
     expect(chosen[1] - chosen[0]).to.equal(2);
-    const slow = eagerly((trained) =>
+    const slow = await slope((trained) =>
       climb(
         batch,
         walk(batch, trained, STEPS, (k, x, velocity) => (chosen.includes(k) ? velocity(detach(x)) : detach(velocity(x)))),
       ),
     );
-    expectSame(eagerly(lossOn(batch, given)), slow);
+    expectSame(await slope(lossOn(batch, given)), slow);
   });
 
   it('refl: one jump from a late step, and a hinge', async () => {
@@ -218,14 +235,14 @@ describe('direct', function () {
     const time = ((batch['steps'] as Branch<TransitionBatch>)[0]['time'] as unknown as NdArray).data[0];
     const step = scored.trajectories.table.findIndex((row) => Math.fround(row.time) === time);
     expect(step).to.be.within(STEPS - 3, STEPS - 1);
-    const slow = eagerly((trained) => {
+    const slow = await slope((trained) => {
       const x = detach(walk(batch, trained, step, (_, y, velocity) => velocity(y)));
       const text = toTensor(batch['text'] as NdArray);
       const x0 = predictor(trained)({latent: x, time: tf.fill([x.shape[0]], time), text});
       const rewards = scoreOf(x0, mapTree(batch['prompts'] as TransitionBatch, toTensor));
       return tf.sum(tf.relu(tf.sub(0.4, rewards)));
     });
-    expectSame(eagerly(lossOn(batch, given)), slow);
+    expectSame(await slope(lossOn(batch, given)), slow);
   });
 
   for (const c of cases<{grad_scale: number}>('losses.json', 'refl')) {
@@ -265,11 +282,11 @@ describe('direct', function () {
       expect(Math.abs(dot) / size, `draws 0 and ${i}`).to.be.below(5 / Math.sqrt(size));
     }
     expect(noise.reduce((sum, z) => sum + z * z, 0) / noise.length).to.be.closeTo(1, 0.05);
-    const slow = eagerly((trained) => {
+    const slow = await slope((trained) => {
       const x0 = predictor(trained)({latent, time: tf.fill([rows.length], time), text: toTensor(batch['text'] as NdArray)});
       return climb(batch, x0);
     });
-    expectSame(eagerly(lossOn(batch, given)), slow);
+    expectSame(await slope(lossOn(batch, given)), slow);
   });
 
   for (const distillationTarget of ['self', 'average'] as const) {
@@ -277,7 +294,7 @@ describe('direct', function () {
       const given = {distillationTarget, distillationSteps: 4, distillationWeight: 0.7, huberWidth: 0.05};
       const [batch] = await batchesOf(scored, given);
       const table = odeTable(4);
-      const slow = eagerly((trained) => {
+      const slow = await slope((trained) => {
         const point = batch['point'] as TransitionBatch;
         const text = toTensor(batch['text'] as NdArray);
         const latent = toTensor(point['latent'] as NdArray);
@@ -297,14 +314,15 @@ describe('direct', function () {
           }),
         );
         const rewards = scoreOf(x0, mapTree(batch['prompts'] as TransitionBatch, toTensor));
-        const r = values(rewards);
         const normalised = [0, 2].map((first) => {
-          const [mean, half] = [(r[first] + r[first + 1]) / 2, Math.abs(r[first] - r[first + 1]) / 2];
-          return tf.div(tf.sub(tf.slice(rewards, [first], [2]), mean), half + 1e-6);
+          const pair = tf.slice(rewards, [first], [2]);
+          const mean = detach(tf.mean(pair));
+          const half = detach(tf.div(tf.abs(tf.sub(tf.slice(pair, [0], [1]), tf.slice(pair, [1], [1]))), 2));
+          return tf.div(tf.sub(pair, mean), tf.add(half, 1e-6));
         });
         return tf.sub(tf.mul(0.7, tf.sum(pseudoHuber(x0, goal, tf.scalar(0.05)))), tf.sum(tf.concat(normalised))) as tf.Scalar;
       });
-      expectSame(eagerly(lossOn(batch, given)), slow);
+      expectSame(await slope(lossOn(batch, given)), slow);
     });
   }
 
@@ -320,14 +338,13 @@ describe('direct', function () {
     const {loss, scalars, optimizer} = configure(given);
     const learner = await openLearner(nano, device, params, {loss, scalars, optimizer, reward: spotted});
     // Where training begins trained, average and starting policy are one.
-    const eager = eagerly((trained) => {
-      const policy = {...policyOf(trained), predictReference: predictor(toTensor(vectors.trained))};
-      return loss(
-        policy,
+    const lossAt: Loss = (trained) =>
+      loss(
+        {...policyOf(trained), predictReference: predictor(toTensor(vectors.trained))},
         mapTree(batch, toTensor),
         mapTree(scalars, (x: number) => tf.scalar(x)),
       ).loss;
-    });
+    const eager = asSlope(runEagerly(slopeOf(lossAt), {trained: vectors.trained}));
     const rows = 2 * SAMPLES;
     const {metrics, gradientNorm} = await learner.update([batch], rows);
     expect(metrics['loss']).to.be.closeTo(eager.loss / rows, 1e-5);
@@ -336,19 +353,72 @@ describe('direct', function () {
     await learner.close();
 
     // What the gradient takes as constant, the target, stands still here too.
-    const at = (by: number): number => {
+    const measure = device.jit('test/loss', (inputs) => ({loss: lossAt(inputs['trained'] as tf.Tensor)}));
+    const at = async (by: number): Promise<number> => {
       const data = vectors.trained.data.map((x, i) => x + (by * eager.gradient[i]) / (norm * rows));
-      const policy = {...policyOf(toTensor({...vectors.trained, data})), predictReference: predictor(toTensor(vectors.trained))};
-      const found = loss(
-        policy,
-        mapTree(batch, toTensor),
-        mapTree(scalars, (x: number) => tf.scalar(x)),
-      ).loss;
-      return values(found)[0] / rows;
+      const {outputs} = await measure({trained: {...vectors.trained, data}});
+      return (outputs['loss'] as NdArray).data[0] / rows;
     };
-    void tf.setBackend('cpu');
     const h = 3e-3;
-    expect((at(h) - at(-h)) / (2 * h)).to.be.closeTo(norm, 0.02 * norm);
+    expect(((await at(h)) - (await at(-h))) / (2 * h)).to.be.closeTo(norm, 0.02 * norm);
+  });
+
+  it('scores inside the graph as the reward does outside, each video with its own caption', async () => {
+    const [module] = nano.encoders!;
+    const encoder = mapTree(module.initialise(3), (leaf: NdArray, path) => {
+      const noise = normals({seed: 4, purpose: path}, new Float32Array(leaf.data.length));
+      return float32(
+        noise.map((z, i) => leaf.data[i] + 0.1 * z),
+        leaf.shape,
+      );
+    });
+    const context = {...bareContext(nano, device), encoder: async () => ({module, encoder: module.encoder, params: encoder})};
+    const reward = await composeReward('similarity + matching', [similarity, matching]).open(context);
+    const given = {distillationWeight: 0, rewardNormalisation: 'none', distillationSteps: 4};
+    const [batch] = await batchesOf(scored, given, reward.differentiable!);
+    const {loss, scalars, optimizer} = configure(given);
+    const learner = await openLearner(nano, device, params, {loss, scalars, optimizer, reward: reward.differentiable!});
+    const {metrics, gradientNorm} = await learner.update([batch], 2 * SAMPLES);
+    expect(gradientNorm).to.be.above(0);
+
+    const {latent, time} = batch['point'] as Record<string, NdArray>;
+    const jump = device.jit('test/jump', (inputs) => ({
+      x0: nano.policy.denoise(
+        policyTensors(inputs['trained'] as tf.Tensor, inputs['frozen'] as tf.Tensor, layout),
+        inputs['latent'] as tf.Tensor,
+        inputs['time'] as tf.Tensor,
+        inputs['text'] as tf.Tensor,
+      ),
+    }));
+    const {x0} = (await jump({...vectors, latent, time, text: batch['text'] as NdArray})).outputs as {x0: NdArray<'float32'>};
+    const prompts = inOrder(batch).map((row) => scored.trajectories.prompts[row]);
+    const scores = await reward.score(nano.decode(x0), prompts);
+    const mean = scores.reduce((sum, r) => sum + r, 0) / scores.length;
+    expect(metrics['reward']).to.be.closeTo(mean, 1e-5);
+    const swapped = await reward.score(nano.decode(x0), [...prompts].reverse());
+    expect(Math.abs(swapped.reduce((sum, r) => sum + r, 0) / scores.length - mean)).to.be.above(1e-4);
+    await learner.close();
+    await reward.close!();
+  });
+
+  it('names what has no effect', () => {
+    const idle = (given: Given): string[] => direct.idle!({...tuneConfig(direct, {iterations: 1}), ...given}).map(({key}) => key);
+    expect(idle({})).to.deep.equal(['noiseLevel', 'sampler', 'gradientSteps', 'draws', 'rewardMargin']);
+    expect(idle({variant: 'refl', sampler: 'ddim', distillationWeight: 0})).to.deep.equal([
+      'noiseLevel',
+      'draws',
+      'rewardNormalisation',
+      'distillationTarget',
+      'huberWidth',
+      'distillationSteps',
+    ]);
+    expect(idle({variant: 'draftLv'}))
+      .to.include('gradientSteps')
+      .and.not.include('draws');
+    expect(() => tuneConfig(direct, {iterations: 1, noiseLevel: 1})).to.throw('noiseLevel: has no effect in this run');
+    expect(() => tuneConfig(direct, {iterations: 1, variant: 'draftK', gradientSteps: 9})).to.throw(
+      'wanted at most the 8 samplingSteps',
+    );
   });
 
   it('draftK: graph and batch grow with the steps that carry gradient, and with no other step', async () => {

@@ -281,11 +281,14 @@ describe('tune', function () {
     expect((await rejection(runTuning(request))).message).to.equal(
       'algorithm "direct" needs a world that decodes inside the graph; gaussianToy does not (decodeInGraph).',
     );
-    const world = {...environment, openJudge: () => ({dimensions: [], judge: async () => [], aggregate: () => ({}), close: async () => undefined})};
+    const world = {
+      ...environment,
+      openJudge: () => ({dimensions: [], judge: async () => [], aggregate: () => ({}), close: async () => undefined}),
+    };
     const mixed = tuneConfig(direct, {environment: 'gaussianToy', preset: 'pixel', reward: 'nearTarget + judge', iterations: 1});
-    expect((await rejection(runTuning({config: mixed, folder: await fresh('mixed'), params, environment: world}))).message).to.equal(
-      'algorithm "direct" needs a differentiable reward; "judge" is not.',
-    );
+    expect(
+      (await rejection(runTuning({config: mixed, folder: await fresh('mixed'), params, environment: world}))).message,
+    ).to.equal('algorithm "direct" needs a differentiable reward; "judge" is not.');
   });
 
   it('refuses an encoder and a map that its reward does not look through', async () => {
