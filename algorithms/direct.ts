@@ -5,8 +5,9 @@
  *   L = λ·L_CD − mean r̃(decode(x̂0)),   L_CD = mean [√(d² + c²) − c],   d = x̂0(x_t) − sg x̂0(z_s)
  *
  * x_t is a clean latent noised to a random time t, x̂0(x_t) the one-step jump from there, z_s where the starting policy's step from
- * t to s leads, and r̃ the reward, normalised among the samples of a prompt. L_CD keeps one-step jumps and the sampler's walk at one,
- * and at the last step the policy with the one that training began with: it is what stands against videos that only the reward likes.
+ * t to s leads, and r̃ the reward, normalised among the samples of a prompt where that is asked for. L_CD keeps one-step jumps and
+ * the sampler's walk at one, and at the last step the policy with the one that training began with: it is what stands against videos
+ * that only the reward likes.
  *
  * The other variants differ in how the video is reached that the gradient flows through:
  *
@@ -76,13 +77,13 @@ const options = z.strictObject({
   draws: z.int().min(1).default(2).describe('Noises that draftLv gives to each finished video; ≥ 1.'),
   rewardNormalisation: z
     .enum(['prompt', 'none'])
-    .default('prompt')
+    .default('none')
     .describe('prompt: rewards have mean 0 and deviation 1 among the samples of a prompt; none: as they are.'),
   rewardMargin: z.number().default(2).describe("refl stops at rewards of this size; in the reward's unit."),
   distillationWeight: z
     .number()
     .min(0)
-    .default(1)
+    .default(10)
     .describe('Weight λ of the consistency distillation from the starting policy; 0 leaves it out; ≥ 0.'),
   distillationSteps: z
     .int()
@@ -346,7 +347,7 @@ export const direct: Algorithm<typeof options.shape> = {
   defaults: {
     reward: 'quality + semantic',
     promptsPerIteration: 8,
-    samplesPerPrompt: 8,
+    samplesPerPrompt: 4,
     samplingSteps: 8,
     minutes: 2,
     evaluation: {prompts: 256, steps: 16, every: 0},

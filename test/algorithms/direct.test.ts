@@ -291,7 +291,13 @@ describe('direct', function () {
 
   for (const distillationTarget of ['self', 'average'] as const) {
     it(`oneStep: distillation towards ${distillationTarget}, written out, and normalised rewards`, async () => {
-      const given = {distillationTarget, distillationSteps: 4, distillationWeight: 0.7, huberWidth: 0.05};
+      const given = {
+        distillationTarget,
+        distillationSteps: 4,
+        distillationWeight: 0.7,
+        huberWidth: 0.05,
+        rewardNormalisation: 'prompt',
+      };
       const [batch] = await batchesOf(scored, given);
       const table = odeTable(4);
       const slow = await slope((trained) => {
