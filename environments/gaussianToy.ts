@@ -103,6 +103,7 @@ export function gaussianToy(name: string = preset): Environment {
       const grey = (_: unknown, i: number): number => Math.max(-1, Math.min(1, latents.data[Math.floor(i / 3)]));
       return ndarray('float32', [latents.shape[0], 1, 1, 1, 3], Float32Array.from({length: latents.data.length * 3}, grey));
     },
+    decodeInGraph: (latents) => tf.tile(tf.clipByValue(latents, -1, 1), [1, 1, 1, 1, 3]),
   };
 }
 

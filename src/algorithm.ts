@@ -13,6 +13,7 @@ import type {Reward} from './reward.js';
 import type {RunConfig} from './run/runSchema.js';
 import type {WindowPlan} from './learn/windows.js';
 import type {Density} from './numeric/transition.js';
+import type {DifferentiableReward} from './reward.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
 
@@ -52,6 +53,19 @@ export interface PolicyInGraph {
    * @throws ContractError for the others.
    */
   predictOld(batch: Branch<Tensor>): Tensor;
+  /** The same of the trained policy as it stands, no gradient: "sg(x̂0)" in the papers. */
+  predictHeld(batch: Branch<Tensor>): Tensor;
+  /** The same of the average of the trained policy, over the updates so far; no gradient. */
+  predictAverage(batch: Branch<Tensor>): Tensor;
+  /**
+   * The reward of clean latents, decoded and scored inside the graph, differentiable in them; its frozen parameters stay on the
+   * device. Only where the algorithm `needs` it.
+   *
+   * @param latents `[n, …latentShape]`.
+   * @param prompts what `LearnContext.reward.encode` made of the prompt of each.
+   * @returns `[n]`.
+   */
+  reward(latents: Tensor, prompts: Branch<Tensor>): Tensor;
   /** How a step of the run's sampler is scored. */
   readonly density: Density;
 }
@@ -102,6 +116,8 @@ export interface Learner {
 export interface LearnContext {
   readonly learner: Learner;
   readonly seed: number;
+  /** The reward's differentiable form, if it has one; always there for an algorithm that needs it. */
+  readonly reward?: DifferentiableReward;
 }
 
 /** An algorithm with its options chosen. */

@@ -1,5 +1,6 @@
 /** Registers what ships with rlft; the only file of `src/` that imports the three plug-in folders. */
 import {ddpo} from '../algorithms/ddpo.js';
+import {direct} from '../algorithms/direct.js';
 import {grpo} from '../algorithms/grpo.js';
 import {nft} from '../algorithms/nft.js';
 import {fluentClips, fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
@@ -17,7 +18,7 @@ import {registry} from './registry.js';
 import type {RewardModule} from './reward.js';
 
 /** The optimizers, by the word after `rlft run`. */
-export const algorithms = registry<Algorithm>('algorithm', [ddpo, grpo, nft]);
+export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct, grpo, nft]);
 
 /** The rewards, by the names that expressions use. */
 export const rewards = registry<RewardModule>('reward', [quality, semantic, similarity, matching, judge, brightness, nearTarget]);
@@ -28,6 +29,7 @@ export const environments = registry<EnvironmentModule>('environment', [fluentCl
 export {
   brightness,
   ddpo,
+  direct,
   fluentClips,
   fluentClipsModule,
   gaussianToy,

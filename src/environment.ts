@@ -135,6 +135,11 @@ export interface Environment {
   readonly weights: URL | undefined;
   /** Latents `[B, …latentShape]` → videos `[B, F, H, W, C]` float32 in [-1, 1]. */
   decode(latents: NdArray<'float32'>): NdArray<'float32'>;
+  /**
+   * The same as a numeric function, so that the gradient of a reward reaches the latents: `[B, …latentShape]` →
+   * `[B, F, H, W, C]`. Without it, algorithms that need that gradient are refused in this world.
+   */
+  decodeInGraph?(latents: Tensor): Tensor;
   /** The truth of this world, if it has one; starts its workers, so call it once and close it. */
   openJudge?(threads: number): Judge;
   /** Video-text encoders that were trained for this world and size. The first is the one that rewards use by default. */

@@ -43,6 +43,7 @@ export {
   algorithms,
   brightness,
   ddpo,
+  direct,
   environments,
   fluentClips,
   fluentClipsModule,

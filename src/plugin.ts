@@ -65,13 +65,24 @@ export {
   trackAdvantages,
   type PromptTracker,
 } from './numeric/advantages.js';
+export {
+  consistencyLoss,
+  jumpBetween,
+  pseudoHuber,
+  type ConsistencyNetworks,
+  type ConsistencyPoint,
+  type Jump,
+  type Jumps,
+} from './numeric/consistency.js';
 export {detach} from './numeric/detach.js';
 export {actingMean, driftDivergence, guardedLogRatio, maskedSurrogate, type DriftedStep} from './numeric/drift.js';
 export {addNoise} from './numeric/forwardProcess.js';
 export {klDivergence} from './numeric/gaussian.js';
 export {nextMultiplier, steeredCoefficient} from './numeric/multipliers.js';
 export {feedbackNames, negativeAwareLoss, oldPolicyDecay, oldPolicyNames, optimality} from './numeric/negativeAware.js';
-export {meanOfRows} from './numeric/rows.js';
+export {meanOfRows, perRow} from './numeric/rows.js';
+export {odeTable} from './numeric/samplers/named.js';
+export type {Transition} from './numeric/samplers/sampler.js';
 export {
   bestAndWorst,
   gdpoAdvantages,
@@ -81,6 +92,7 @@ export {
   type WeightedReward,
 } from './numeric/severalRewards.js';
 export {clippedSurrogate, importanceRatio, type LogProbabilities} from './numeric/surrogate.js';
-export {replay} from './numeric/transition.js';
+export {meanOf, replay} from './numeric/transition.js';
 export {anchorOption, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
+export {groupMeans, groupNormaliseTensor} from './rewards/groupNormalise.js';
 export {normals, permutation, type NoiseKey} from './tensor/random.js';

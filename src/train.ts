@@ -74,6 +74,7 @@ export function requestsOf(parts: TrainParts, iteration: number): GenerateReques
  */
 export async function* iterations(parts: TrainParts, start: TrainState): AsyncGenerator<TrainState> {
   const {reward, algorithm, learner, generate, seed} = parts;
+  const context = {learner, seed, ...(reward.differentiable && {reward: reward.differentiable})};
   let state = start;
   for (;;) {
     const began = performance.now();
@@ -81,7 +82,7 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
     const collected = await lastValueFrom(scored$.pipe(toArray()));
     const rolledOut = performance.now();
     const gap = await checkParity(learner, collected[0], parts.parityBound);
-    state = await lastValueFrom(algorithm.learn(from(collected), state, {learner, seed}));
+    state = await lastValueFrom(algorithm.learn(from(collected), state, context));
     const done = performance.now();
     const rewards = collected.flatMap((s) => Array.from(s.rewards));
     const {mean, std} = statistics(rewards);

@@ -14,6 +14,7 @@ import type {Environment, EnvironmentModule, Judge, Policy} from '../src/environ
 import type {Device} from '../src/engine/device.js';
 import {openDevice} from '../src/engine/devices.js';
 import {ContractError} from '../src/errors.js';
+import {detach} from '../src/numeric/detach.js';
 import type {Reward, RewardModule} from '../src/reward.js';
 import {float32, int32, ndarray, zeros} from '../src/tensor/ndarray.js';
 import type {Params} from '../src/tensor/tree.js';
@@ -205,6 +206,16 @@ describe('conformance', function () {
       {decode: (latents) => ({...latents, data: latents.data.fill(0)})},
       'decode: wanted float32 [2, 1, 1, 1, 3]',
       'it writes into them',
+    );
+    caught(
+      'catches a decoder that says something else inside the graph',
+      {decodeInGraph: (latents) => tf.tile(tf.mul(tf.clipByValue(latents, -1, 1), 0.9), [1, 1, 1, 1, 3])},
+      'decodeInGraph: wanted the videos of decode; they differ by up to 0.',
+    );
+    caught(
+      'catches a decoder through which no gradient flows',
+      {decodeInGraph: (latents) => tf.tile(tf.clipByValue(detach(latents), -1, 1), [1, 1, 1, 1, 3])},
+      'decodeInGraph: wanted a finite gradient other than 0',
     );
     caught(
       'catches videos that depend on the batch',

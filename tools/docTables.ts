@@ -22,6 +22,7 @@ export interface DocTable {
 }
 
 const ddpo = algorithms.get('ddpo');
+const direct = algorithms.get('direct');
 const nft = algorithms.get('nft');
 const own = new Set(Object.keys(ddpo.options.shape));
 
@@ -49,6 +50,12 @@ export const docTables: readonly DocTable[] = [
     name: 'options',
     heading: ['option', 'default', 'meaning; unit or range', 'source'],
     rows: describeKeys(ddpo.options).map(rowOf),
+  },
+  {
+    file: 'docs/algorithms/direct.md',
+    name: 'options',
+    heading: ['option', 'default', 'meaning; unit or range', 'source'],
+    rows: describeKeys(direct.options).map(rowOf),
   },
   {
     file: 'docs/algorithms/nft.md',

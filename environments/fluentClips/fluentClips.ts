@@ -2,6 +2,7 @@
  * Fluent clips: captioned clips drawn from a seed, small enough to train on a laptop, with a judge that solves for the truth.
  * docs/world.md tells what can be in a clip, how the splits are made and what the judge measures.
  */
+import * as tf from '@tensorflow/tfjs-core';
 import {textPolicy, type Environment, type EnvironmentModule, type NdArray} from '../../src/plugin.js';
 import {tokenizerOf, vocabularyOf} from './caption.js';
 import {openClips} from './clips.js';
@@ -38,6 +39,7 @@ export function fluentClips(presetName: string): Environment {
     weights: preset.name === 'mini' ? miniWeights() : undefined,
     // Pixels are the latent: at 24×24 a patch of 96 numbers is already what a decoder would start from.
     decode: (latents) => clamp(latents),
+    decodeInGraph: (latents) => tf.clipByValue(latents, -1, 1),
     encoders: encodersOf(preset),
     encoderProbes: probesOf(preset),
     openJudge: (threads) => openJudge(preset, threads),

@@ -1,5 +1,6 @@
 /** Whether an algorithm keeps the third contract. */
 import {isDeepStrictEqual} from 'node:util';
+import * as tf from '@tensorflow/tfjs-core';
 import {from, lastValueFrom, toArray} from 'rxjs';
 import {z} from 'zod';
 import type {Algorithm, ConfiguredAlgorithm, Learner, Scored, TrainState} from '../algorithm.js';
@@ -9,6 +10,7 @@ import {createLearner, type ResidentLearner} from '../learn/learner.js';
 import {gatherTransitions, stochasticTransitions} from '../learn/transitions.js';
 import {samplerTables} from '../numeric/samplers/named.js';
 import {createGenerator} from '../rollout/generate.js';
+import type {DifferentiableReward} from '../reward.js';
 import {packPolicyFor} from '../rollout/residentPolicy.js';
 import {sizeOf} from '../tensor/ndarray.js';
 import {tuneSchema} from '../tune/schema.js';
@@ -18,6 +20,12 @@ import {testNoise} from './testNoise.js';
 
 const STEPS = 4;
 const SAMPLES = 4;
+/** The mean of all pixels: what an algorithm that needs a reward's gradient is tried with. */
+const MEAN_PIXEL: DifferentiableReward = {
+  params: {},
+  encode: () => ({}),
+  score: (_, video) => tf.mean(tf.reshape(video, [video.shape[0], video.size / video.shape[0]]), 1),
+};
 /** A replayed step may differ by float32 rounding, nats per element. */
 const PARITY = 1e-5;
 
@@ -88,6 +96,9 @@ async function checkLearning(
   const params = environment.initialise(1);
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables('flowSde', STEPS, 0.7);
+  const table = configured.deterministic ? tables.deterministic : tables.stochastic;
+  const reward = algorithm.needs.differentiableReward ? MEAN_PIXEL : undefined;
+  const given = reward && {reward};
   const open = (): Promise<ResidentLearner> =>
     createLearner({
       environment,
@@ -101,6 +112,7 @@ async function checkLearning(
       microbatch: 8,
       keepsOld: configured.keepsOld ?? false,
       reference: params,
+      ...given,
     });
   const learner = await open();
   const generate = createGenerator(environment, device, layout, tables.density, 1);
@@ -109,7 +121,7 @@ async function checkLearning(
     const request = {
       prompts: [prompt],
       samples: SAMPLES,
-      table: configured.deterministic ? tables.deterministic : tables.stochastic,
+      table,
       seed: 1,
       iteration: 0,
       purpose: 'conformance',
@@ -125,7 +137,7 @@ async function checkLearning(
   }
 
   // Without a noisy step there is no log-probability, and no ratio to stand at 1.
-  if (!algorithm.needs.differentiableReward && !configured.deterministic) {
+  if (!configured.deterministic) {
     const refs = stochasticTransitions(scored).slice(0, learner.microbatch);
     const batch = gatherTransitions(
       scored,
@@ -171,7 +183,7 @@ async function checkLearning(
     };
     const state: TrainState = {iteration: 0, memory: frozen(configured.initialMemory), metrics: {}};
     const states = await lastValueFrom(
-      configured.learn(from(scored), Object.freeze(state), {learner: counting, seed: 1}).pipe(toArray()),
+      configured.learn(from(scored), Object.freeze(state), {learner: counting, seed: 1, ...given}).pipe(toArray()),
     );
     const weights = await fresh.snapshot();
     await fresh.close();

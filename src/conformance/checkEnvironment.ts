@@ -60,6 +60,9 @@ export async function checkEnvironment(
   if (prompts) await found.part('tokenize', () => checkTokenizer(found, environment, prompts));
   const params = await found.part('initialise', () => checkInitialise(found, environment));
   await found.part('decode', () => checkDecode(found, environment));
+  if (environment.decodeInGraph) {
+    await onDevice(options.device, (device) => found.part('decodeInGraph', () => checkDecodeInGraph(found, environment, device)));
+  }
   if (prompts && params) {
     await onDevice(options.device, (device) =>
       found.part('policy', () => checkPolicy(found, environment, prompts, params, device)),
@@ -192,6 +195,30 @@ function checkInitialise(found: Findings, environment: Environment): Params {
     'isText: wanted a parameter of the text tower; there is none',
   );
   return copy;
+}
+
+/** Checks that latents become the same videos inside a graph, and that videos answer to latents there. */
+async function checkDecodeInGraph(found: Findings, environment: Environment, device: Device): Promise<void> {
+  const latents = testNoise('decodeInGraph', [2, ...environment.latentShape], 0.7);
+  const run = device.jit('conformance/decode', (inputs) => {
+    const decode = (x: tf.Tensor): tf.Tensor => environment.decodeInGraph!(x);
+    const latent = inputs['latent'] as tf.Tensor;
+    return {video: decode(latent), gradient: tf.grad((x: tf.Tensor) => tf.sum(decode(x)))(latent)};
+  });
+  const {video, gradient} = (await run({latent: latents})).outputs as Record<string, NdArray<'float32'>>;
+  const wanted = environment.decode(latents);
+  found.check(
+    sameShape(video.shape, wanted.shape),
+    `decodeInGraph: wanted ${shapeText(wanted.shape)}; got ${shapeText(video.shape)}`,
+  );
+  found.check(
+    largestGap(video.data, wanted.data) < ROW_SLACK,
+    `decodeInGraph: wanted the videos of decode; they differ by up to ${largestGap(video.data, wanted.data)}`,
+  );
+  found.check(
+    allFinite(gradient.data) && gradient.data.some((g) => g !== 0),
+    'decodeInGraph: wanted a finite gradient other than 0; got another',
+  );
 }
 
 function checkDecode(found: Findings, environment: Environment): void {

@@ -5,13 +5,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '../autograd/index.js';
 import type {LossFunction, Learner, OptimizerOptions, PolicyInGraph, TransitionBatch, UpdateReport} from '../algorithm.js';
-import type {Device, Resident, ResidentTree} from '../engine/device.js';
+import type {Argument, Device, Resident, ResidentTree} from '../engine/device.js';
 import type {Environment} from '../environment.js';
 import {ContractError, NonFiniteError} from '../errors.js';
 import {adamCorrections, adamw} from '../numeric/optim/adamw.js';
 import {clipByGlobalNorm} from '../numeric/optim/clip.js';
 import {ema, emaDecayAt} from '../numeric/optim/ema.js';
 import type {Density} from '../numeric/transition.js';
+import type {DifferentiableReward} from '../reward.js';
 import {predict} from '../rollout/predict.js';
 import {packedPolicy, policyTensors, unpackedPolicy, type PolicyPacking} from '../rollout/residentPolicy.js';
 import {scalar, zeros, type NdArray} from '../tensor/ndarray.js';
@@ -34,6 +35,8 @@ export interface LearnerParts {
   readonly keepsOld?: boolean;
   /** The parameters that training began with. */
   readonly reference: Params;
+  /** The reward whose gradient the loss asks for, if it does; its parameters are put on the device. */
+  readonly reward?: DifferentiableReward;
 }
 
 /** A learner's state as arrays: a checkpoint. */
@@ -62,6 +65,19 @@ export interface ResidentLearner extends Learner {
   close(): Promise<void>;
 }
 
+/** Decodes latents and scores them. */
+function rewardOf(
+  {environment, reward}: LearnerParts,
+  params: Branch<tf.Tensor>,
+  latents: tf.Tensor,
+  prompts: Branch<tf.Tensor>,
+): tf.Tensor {
+  if (reward && environment.decodeInGraph) return reward.score(params, environment.decodeInGraph(latents), prompts);
+  throw new ContractError(
+    `learner: the loss asks for the gradient of the reward; the learner was made without ${reward ? 'a world that decodes in the graph' : 'a differentiable reward'}.`,
+  );
+}
+
 const number = (a: unknown): number => (a as NdArray).data[0];
 
 /** The old policy, for those that said that they keep one. */
@@ -86,12 +102,15 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
   const old = kept['old'] as Resident | undefined;
   const fixed = await device.put({...start, gradient: zeros('float32', [size])});
   const [frozen, gradient, reference] = [fixed['frozen'], fixed['gradient'], fixed['trained']] as [Resident, Resident, Resident];
+  const rewardParams = await device.put(parts.reward?.params ?? {});
   let updates = from?.updates ?? 0;
 
   const sums = (
     inputs: Branch<tf.Tensor>,
   ): ((trained: tf.Tensor) => {loss: tf.Scalar; metrics: Readonly<Record<string, tf.Scalar>>}) => {
     const given = inputs as Record<string, tf.Tensor>;
+    // A copy from outside the gradient, through which none flows.
+    const held = tf.clone(given['trained']);
     const predictWith = (trained: tf.Tensor, batch: Branch<tf.Tensor>): tf.Tensor => {
       const {latent, time, scale, text} = batch as Record<string, tf.Tensor>;
       return predict(
@@ -107,6 +126,9 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
         predict: (batch) => predictWith(trained, batch),
         predictReference: (batch) => predictWith(given['reference'], batch),
         predictOld: (batch) => predictWith(requireOld(given['old']), batch),
+        predictHeld: (batch) => predictWith(held, batch),
+        predictAverage: (batch) => predictWith(given['average'], batch),
+        reward: (latents, prompts) => rewardOf(parts, inputs['reward'] as Branch<tf.Tensor>, latents, prompts),
       };
       return parts.loss(policy, inputs['batch'] as Branch<tf.Tensor>, inputs['scalars'] as Branch<tf.Tensor>);
     };
@@ -153,11 +175,13 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     };
   });
 
-  const inputsOf = (batch: TransitionBatch): Record<string, Branch<NdArray> | Resident> => ({
-    trained: state['trained'] as Resident,
+  const inputsOf = (batch: TransitionBatch): Argument => ({
+    trained: state['trained'],
     frozen,
     reference,
     ...(old && {old}),
+    average: state['average'],
+    reward: rewardParams,
     batch,
     scalars: mapTree(parts.scalars, scalar),
   });
@@ -231,6 +255,7 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
       await device.free(state);
       await device.free(kept);
       await device.free(fixed);
+      await device.free(rewardParams);
     },
   };
 }

@@ -90,6 +90,11 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       throw new ConfigError(`algorithm "${algorithm.name}" needs a differentiable reward; "${plainPartOf(reward).name}" is not.`);
     }
     configured.checkReward?.(reward);
+    if (algorithm.needs.differentiableReward && !environment.decodeInGraph) {
+      throw new ConfigError(
+        `algorithm "${algorithm.name}" needs a world that decodes inside the graph; ${environment.name} does not (decodeInGraph).`,
+      );
+    }
     report({kind: 'reward', card: await rewardCard(reward, environment)});
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
     else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
@@ -99,6 +104,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       environment,
       algorithm: configured,
       reward,
+      rewardGradient: algorithm.needs.differentiableReward,
       judge: opened.judge(),
       device,
       params,

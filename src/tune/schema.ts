@@ -26,6 +26,9 @@ export function tuneSchema(algorithm: Algorithm): z.ZodType<TuneConfig> {
       if (typeof window === 'number' && window >= config.samplingSteps) {
         complain('windowSize', `wanted fewer than the ${config.samplingSteps} samplingSteps; the last step has no noise`);
       }
+      const kept = (config as Record<string, unknown>)['gradientSteps'];
+      if (typeof kept === 'number' && kept > config.samplingSteps)
+        complain('gradientSteps', `wanted at most the ${config.samplingSteps} samplingSteps`);
       if (config.sampler === 'ddim' && config.noiseLevel > 1)
         complain('noiseLevel', 'wanted at most 1 for ddim, whose noise level is η');
     },

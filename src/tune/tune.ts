@@ -46,6 +46,8 @@ export interface TuneParts {
   readonly environment: Environment;
   readonly algorithm: ConfiguredAlgorithm;
   readonly reward: Reward;
+  /** Whether the algorithm needs the gradient of the reward, which is then differentiable. Default false. */
+  readonly rewardGradient?: boolean;
   readonly judge: Judge | undefined;
   readonly device: Device;
   /** The weights to start from. */
@@ -252,7 +254,7 @@ function makeLearner(
   tables: SamplerTables,
   from_?: LearnerSnapshot,
 ): Promise<ResidentLearner> {
-  const {environment, device, algorithm, config, params} = parts;
+  const {environment, device, algorithm, config, params, reward, rewardGradient = false} = parts;
   return createLearner(
     {
       environment,
@@ -266,6 +268,7 @@ function makeLearner(
       microbatch: DEVICE_BATCH,
       keepsOld: algorithm.keepsOld ?? false,
       reference: params,
+      ...(rewardGradient && reward.differentiable && {reward: reward.differentiable}),
     },
     from_,
   );

@@ -206,7 +206,10 @@ describe('grpo, what it learns from', () => {
 const policyOf = (predict: PolicyInGraph['predict'], reference: PolicyInGraph['predict']): PolicyInGraph => ({
   predict,
   predictReference: reference,
+  predictHeld: predict,
+  predictAverage: predict,
   predictOld: predict,
+  reward: () => expect.fail('GRPO asks for no gradient of a reward'),
   density: 'gaussian',
 });
 

@@ -1,6 +1,7 @@
 /** Every metric that is logged has a row that says what bad values mean. */
 import {expect} from 'chai';
 import {ddpo} from '../../algorithms/ddpo.js';
+import {direct} from '../../algorithms/direct.js';
 import {nft} from '../../algorithms/nft.js';
 import type {Algorithm} from '../../src/algorithm.js';
 import {createRunFolder} from '../../src/run/runFolder.js';
@@ -55,6 +56,29 @@ describe('logged metrics', function () {
     const own = described('docs/algorithms/nft.md');
     const shared = described('docs/algorithms/ddpo.md').filter((name) => /^(reward|time)\//.test(name));
     expect(logged).to.deep.equal([...own, ...shared].sort());
+  });
+
+  it('of direct with all its terms are the rows of its page', async () => {
+    const world = flatColoursModule.open('tiny');
+    const run = await createRunFolder(folder(), {force: true});
+    await runTuning({
+      config: tuneConfig(direct, {
+        environment: 'flatColours',
+        preset: 'tiny',
+        reward: 'brightness',
+        iterations: 1,
+        promptsPerIteration: 2,
+        samplesPerPrompt: 2,
+        samplingSteps: 3,
+        evaluation: {prompts: 2, steps: 2},
+      }),
+      environment: world,
+      params: world.initialise(0),
+      folder: run,
+    });
+    const [row] = await readMetrics(run.metrics);
+    const logged = Object.keys(row).filter((name) => name !== 'iteration');
+    expect(logged.sort()).to.deep.equal(described('docs/algorithms/direct.md'));
   });
 
   it('that the source names are rows of some page', () => {

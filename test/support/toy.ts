@@ -153,7 +153,14 @@ export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun):
   const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
   const {loss, scalars, optimizer, keepsOld = false} = algorithm;
   const parts = {environment, device, layout, loss, scalars, optimizer, keepsOld};
-  const learner = await createLearner({...parts, density: tables.density, guidanceScale: 1, microbatch: 4096, reference: params});
+  const learner = await createLearner({
+    ...parts,
+    density: tables.density,
+    guidanceScale: 1,
+    microbatch: 4096,
+    reference: params,
+    ...(reward.differentiable && {reward: reward.differentiable}),
+  });
   const generate = createGenerator(environment, device, layout, tables.density, 1);
   const pool = environment.prompts('train', 4);
   try {

@@ -4,6 +4,7 @@ import {readFileSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {mergeMap, throwError} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
+import {direct} from '../../algorithms/direct.js';
 import {grpo} from '../../algorithms/grpo.js';
 import {nft} from '../../algorithms/nft.js';
 import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
@@ -91,6 +92,7 @@ describe('tune', function () {
       environment,
       algorithm: algorithm.configure(optionsOf(algorithm, config)),
       reward: await reward.open(bareContext(environment, device)),
+      rewardGradient: algorithm.needs.differentiableReward,
       judge: undefined,
       device,
       params,
@@ -193,6 +195,22 @@ describe('tune', function () {
     expect(state['old']).not.to.deep.equal(state['trained']);
     await run(broken, 4, {...change, resume: true});
     await expectSameEnd(whole, broken);
+  });
+
+  it('direct goes on after Ctrl-C as if nothing had been, bit for bit', async () => {
+    const world = 'fluentClips';
+    const {innerEpochs: _, clipRange: __, klCoefficient: ___, ...frame} = settings;
+    // Random steps with gradient, random times and a target that is the averaged policy: all that a checkpoint must hold.
+    const options = {variant: 'alignProp', gradientSteps: 3, distillationTarget: 'average', minibatches: 2, learningRate: 0.01};
+    const config = tuneConfig(direct, {...frame, ...options, environment: world, preset: 'nano', iterations: 4});
+    const given = {world, algorithm: direct, config} as const;
+    const [whole, broken] = [await fresh('whole'), await fresh('broken')];
+    expect((await run(whole, 4, given)).status).to.equal('done');
+    expect(await run(broken, 4, {...given, stopAfter: 3})).to.include({status: 'interrupted', iterations: 3});
+    expect(await run(broken, 4, {...given, resume: true})).to.include({status: 'done', iterations: 4});
+    await expectSameEnd(whole, broken);
+    const rows = await readMetrics(whole.metrics);
+    expect(rows.every((row) => !('policy/ratioGap' in row) && Number.isFinite(row['policy/distillation']))).to.equal(true);
   });
 
   it('does not train a finished run again, and goes on when the budget is raised', async () => {
@@ -300,6 +318,24 @@ describe('tune', function () {
       'algorithm "ddpo" needs a differentiable reward; "nearTarget" is not.',
     );
     expect(closed).to.equal(true);
+  });
+
+  it('refuses a world that does not decode in the graph, and a part of a reward without gradient, by name', async () => {
+    const {environment, params} = worlds.gaussianToy;
+    const {decodeInGraph: _, ...blind} = environment;
+    const config = tuneConfig(direct, {environment: 'gaussianToy', preset: 'pixel', reward: 'nearTarget', iterations: 1});
+    const request = {config, folder: await fresh('blind'), params, environment: blind};
+    expect((await rejection(runTuning(request))).message).to.equal(
+      'algorithm "direct" needs a world that decodes inside the graph; gaussianToy does not (decodeInGraph).',
+    );
+    const world = {
+      ...environment,
+      openJudge: () => ({dimensions: [], judge: async () => [], aggregate: () => ({}), close: async () => undefined}),
+    };
+    const mixed = tuneConfig(direct, {environment: 'gaussianToy', preset: 'pixel', reward: 'nearTarget + judge', iterations: 1});
+    expect(
+      (await rejection(runTuning({config: mixed, folder: await fresh('mixed'), params, environment: world}))).message,
+    ).to.equal('algorithm "direct" needs a differentiable reward; "judge" is not.');
   });
 
   it('refuses an encoder and a map that its reward does not look through', async () => {

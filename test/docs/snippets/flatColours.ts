@@ -58,6 +58,7 @@ const flatColours: Environment = {
   weights: undefined,
   // Pixels are the latent.
   decode: (latents) => ({...latents, data: latents.data.map((x) => Math.max(-1, Math.min(1, x)))}),
+  decodeInGraph: (latents) => tf.clipByValue(latents, -1, 1),
 };
 
 /** The world as it is registered. */
