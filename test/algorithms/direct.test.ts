@@ -234,7 +234,8 @@ describe('direct', function () {
   it('refl: one jump from a late step, and a hinge', async () => {
     const given = {variant: 'refl', gradientSteps: 3, rewardMargin: 0.4, distillationWeight: 0};
     const [batch] = await batchesOf(scored, given);
-    const time = ((batch['steps'] as Branch<TransitionBatch>)[0]['time'] as unknown as NdArray).data[0];
+    const [first] = Object.values(batch['steps'] as TransitionBatch) as TransitionBatch[];
+    const time = (first['time'] as NdArray).data[0];
     const step = scored.trajectories.table.findIndex((row) => Math.fround(row.time) === time);
     expect(step).to.be.within(STEPS - 3, STEPS - 1);
     const slow = await slope((trained) => {
@@ -314,7 +315,7 @@ describe('direct', function () {
         const goal = tf.concat(
           times.map((t, i) => {
             const {nextTime} = table.find((row) => Math.fround(row.time) === t)!;
-            const one = (x: tf.Tensor): tf.Tensor => tf.slice(x, [i], [1]);
+            const one = (x: tf.Tensor): tf.Tensor => tf.gather(x, [i]);
             const teacher = predictor(toTensor(referenceVector))({latent: one(latent), time: tf.tensor1d([t]), text: one(text)});
             const z = tf.add(one(latent), tf.mul(tf.div(tf.sub(one(latent), teacher), t), nextTime - t));
             const vector = distillationTarget === 'self' ? vectors.trained : averageVector;

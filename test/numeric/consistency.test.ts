@@ -33,7 +33,6 @@ describe('jumpBetween', () => {
 interface PiscesParams {
   readonly distill_cfg: number;
   readonly shift: number;
-  readonly multiphase: number;
   readonly euler_timesteps: number;
   readonly student: string;
 }
@@ -43,7 +42,7 @@ describe('consistencyLoss', () => {
 
   for (const c of cases<PiscesParams>('losses.json', 'pisces-cd')) {
     it(`matches ${c.name} from the networks' outputs to the loss, gradient included`, () => {
-      const {shift, multiphase, euler_timesteps: count, distill_cfg: guidance} = c.params;
+      const {shift, euler_timesteps: count, distill_cfg: guidance} = c.params;
       // The peer's table of times, with its end at 1/1000 instead of 0, and the ends of its phases.
       const shifted = (t: number): number => (shift * t) / (1 + (shift - 1) * t);
       const previous = Array.from({length: count}, (_, i) => shifted(i === 0 ? 1 / 1000 : i / count));
