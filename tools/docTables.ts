@@ -24,6 +24,7 @@ export interface DocTable {
 const ddpo = algorithms.get('ddpo');
 const direct = algorithms.get('direct');
 const nft = algorithms.get('nft');
+const grpo = algorithms.get('grpo');
 const own = new Set(Object.keys(ddpo.options.shape));
 
 const shown = ({default: value, choices}: KeyDescription): string => {
@@ -62,6 +63,12 @@ export const docTables: readonly DocTable[] = [
     name: 'options',
     heading: ['option', 'default', 'meaning; unit or range', 'source'],
     rows: describeKeys(nft.options).map(rowOf),
+  },
+  {
+    file: 'docs/algorithms/grpo.md',
+    name: 'options',
+    heading: ['option', 'default', 'meaning; unit or range', 'source'],
+    rows: describeKeys(grpo.options).map(rowOf),
   },
   {
     file: 'docs/settings.md',

@@ -56,7 +56,7 @@ export const driftDivergence = ({mean, oldMean, std}: DriftedStep): tf.Tensor =>
  * @param divergence `[B]` from `driftDivergence`.
  * @param threshold scalar τ > 0, nats an element.
  * @returns the losses, and the mask that kept them (1) or not (0), both of the advantage's shape.
- * @source Flow-DPPO in UniRL, `flowdppo.py`, and verl-omni, `FlowDPPOLoss`.
+ * @source Flow-DPPO, arXiv:2606.11025; UniRL `flowdppo.py`, verl-omni `FlowDPPOLoss`.
  */
 export function maskedSurrogate(
   logs: LogProbabilities,

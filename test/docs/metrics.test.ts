@@ -4,6 +4,10 @@ import {ddpo} from '../../algorithms/ddpo.js';
 import {direct} from '../../algorithms/direct.js';
 import {nft} from '../../algorithms/nft.js';
 import type {Algorithm} from '../../src/algorithm.js';
+import {grpo} from '../../algorithms/grpo.js';
+import {brightness} from '../../rewards/brightness.js';
+import {nearTarget} from '../../rewards/nearTarget.js';
+import {composeReward} from '../../src/rewards/composeReward.js';
 import {createRunFolder} from '../../src/run/runFolder.js';
 import {readMetrics} from '../../src/run/metrics.js';
 import {runTuning} from '../../src/tune/open.js';
@@ -81,11 +85,48 @@ describe('logged metrics', function () {
     expect(logged.sort()).to.deep.equal(described('docs/algorithms/direct.md'));
   });
 
+  it('of GRPO with all its terms are the rows of its page, and those that it shares with DDPO', async () => {
+    const world = flatColoursModule.open('tiny');
+    const reward = composeReward('brightness + nearTarget', [brightness, nearTarget]);
+    const logged = new Set<string>();
+    for (const options of [
+      {objective: 'dppo', minibatches: 2, klCoefficient: 0.1, klTarget: 1, anchorCoefficient: 0.1},
+      {combination: 'constrained', floors: {nearTarget: 0}},
+    ]) {
+      const run = await createRunFolder(folder(), {force: true});
+      await runTuning({
+        config: tuneConfig(grpo, {
+          environment: 'flatColours',
+          preset: 'tiny',
+          reward: reward.name,
+          iterations: 1,
+          promptsPerIteration: 2,
+          samplesPerPrompt: 2,
+          samplingSteps: 3,
+          evaluation: {prompts: 2, steps: 2},
+          ...options,
+        }),
+        environment: world,
+        params: world.initialise(0),
+        reward,
+        folder: run,
+      });
+      const [row] = await readMetrics(run.metrics);
+      Object.keys(row).forEach((name) => logged.add(name));
+    }
+    const own = described('docs/algorithms/grpo.md');
+    expect(own.filter((name) => !logged.has(name))).to.deep.equal([]);
+    expect(read('docs/algorithms/grpo.md')).to.include('`policy/multiplier/<name>`');
+    const known = [...own, ...described('docs/algorithms/ddpo.md'), 'iteration', 'policy/multiplier/nearTarget'];
+    const parts = ['reward/brightness', 'reward/nearTarget'];
+    expect([...logged].filter((name) => ![...known, ...parts].includes(name))).to.deep.equal([]);
+  });
+
   it('that the source names are rows of some page', () => {
     const named = new Set(
       sources().flatMap((file) => Array.from(read(file).matchAll(/'((?:reward|policy|time|train)\/\w+)'/g), ([, name]) => name)),
     );
-    const pages = ['docs/algorithms/ddpo.md', 'docs/algorithms/nft.md', 'docs/run-folder.md'];
+    const pages = ['docs/algorithms/ddpo.md', 'docs/algorithms/grpo.md', 'docs/algorithms/nft.md', 'docs/run-folder.md'];
     const rows = pages.flatMap(described);
     expect(named.size).to.be.greaterThan(10);
     expect([...named].filter((name) => !rows.includes(name))).to.deep.equal([]);

@@ -189,8 +189,8 @@ describe('clippedSurrogate', () => {
           ? average((r) => Math.sqrt(r.time / (1 - (r.time === 1 ? sigmas[1] : r.time))) / Math.sqrt(r.time - r.nextTime))
           : 1;
       expectOutput(c, 'reweight_scale', [weight]);
-      // Its divergence has s² where std² would be exact, and ½ under CPS.
-      const divisor = (r: Transition): number => (isCps ? Math.SQRT1_2 : r.std / Math.sqrt(r.time - r.nextTime));
+      // Under CPS its divergence is the plain mean square.
+      const divisor = (r: Transition): number => (isCps ? Math.SQRT1_2 : r.std);
       const oldLogProb = tensor(c.inputs.old_log_prob);
       const parts = (output: tf.Tensor) => {
         const {logProb, mean} = at(output);
