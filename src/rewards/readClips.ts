@@ -75,7 +75,7 @@ export async function readClips(reward: Reward, environment: Environment): Promi
   }
 }
 
-/** @param scores of each clip with its captions, its own first. */
+/** Reads the scores of each clip with its captions, its own first. */
 function readingOf(scores: Float32Array): Reading {
   const perClip = Array.from({length: CLIPS}, (_, i) => [...scores.subarray(i * CAPTIONS, (i + 1) * CAPTIONS)]);
   return {

@@ -3,6 +3,7 @@ import {expect} from 'chai';
 import {readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import type {Device} from '../../src/engine/device.js';
+import type {Environment} from '../../src/environment.js';
 import {ConfigError, CorruptFileError} from '../../src/errors.js';
 import {
   fitPreference,
@@ -118,7 +119,7 @@ describe('fitPreference', function () {
     const stop = new AbortController();
     const run = await fresh('stopped');
     expect(await fitPreference(request(run, {signal: stop.signal, report: () => stop.abort()}))).to.equal(undefined);
-    const {openJudge: _none, ...mute} = nano;
+    const mute = {...nano, openJudge: undefined} as Partial<Environment> as Environment;
     const error = await rejection(fitPreference(request(run, {environment: mute})));
     expect(error.message).to.equal('fit: the environment fluentClips has no judge to stand for annotations.');
   });
