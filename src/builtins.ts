@@ -9,6 +9,7 @@ import {brightness} from '../rewards/brightness.js';
 import {judge} from '../rewards/judge.js';
 import {matching} from '../rewards/matching.js';
 import {nearTarget} from '../rewards/nearTarget.js';
+import {preference} from '../rewards/preference.js';
 import {quality} from '../rewards/quality.js';
 import {semantic} from '../rewards/semantic.js';
 import {similarity} from '../rewards/similarity.js';
@@ -21,7 +22,16 @@ import type {RewardModule} from './reward.js';
 export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct, grpo, nft]);
 
 /** The rewards, by the names that expressions use. */
-export const rewards = registry<RewardModule>('reward', [quality, semantic, similarity, matching, judge, brightness, nearTarget]);
+export const rewards = registry<RewardModule>('reward', [
+  quality,
+  semantic,
+  similarity,
+  matching,
+  preference,
+  judge,
+  brightness,
+  nearTarget,
+]);
 
 /** The worlds. */
 export const environments = registry<EnvironmentModule>('environment', [fluentClipsModule, gaussianToyModule]);
@@ -39,6 +49,7 @@ export {
   matching,
   nearTarget,
   nft,
+  preference,
   quality,
   semantic,
   similarity,

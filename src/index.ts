@@ -54,6 +54,7 @@ export {
   matching,
   nearTarget,
   nft,
+  preference,
   quality,
   rewards,
   semantic,
@@ -275,6 +276,17 @@ export {
   type FitTransportRequest,
   type MeasuredStep,
 } from './fit/fitTransport.js';
+export {
+  fitPreference,
+  type FitPreferenceRequest,
+  type JudgedClips,
+  type PairMeasurement,
+  type PreferenceEvent,
+  type PreferenceMeasurements,
+} from './fit/fitPreference.js';
+export {mislabelled, pairAccuracy, rankedPairs, type PreferencePair} from './fit/preferencePairs.js';
+export {preferenceScores, trainPreference, type PreferencePlan} from './fit/trainPreference.js';
+export {preferenceParams} from './models/preferenceNetwork.js';
 export {applyMap, measureMap, type MapMeasurement} from './fit/measureMap.js';
 export {openMapTrainer, type EmbeddedPairs, type MapPlan, type MapProgress, type MapTrainer} from './fit/trainMap.js';
 export {hashParams} from './run/hashParams.js';

@@ -26,7 +26,16 @@ export {
   type VideoTextEncoderConfig,
 } from './models/videoTextEncoder.js';
 export {unitLength} from './models/norms.js';
-export {encoderReward, matchProbability, type EncodedPairs, type EncoderRewardParts} from './rewards/encoderReward.js';
+export {
+  encoderReward,
+  matchProbability,
+  rewardThrough,
+  type EncodedPairs,
+  type EncoderRewardParts,
+} from './rewards/encoderReward.js';
+export type {EncoderView, SeenPairs} from './rewards/encoderView.js';
+export {preferenceScore} from './models/preferenceNetwork.js';
+export type {PreferenceModel} from './run/preferenceModel.js';
 export {refineByTransport, RELEASED_REFINEMENT, type RefineOptions} from './transport/refineAttention.js';
 export {mappedSimilarity} from './transport/maps/mappedSimilarity.js';
 export type {TransportMap} from './transport/maps/transportMap.js';

@@ -8,6 +8,7 @@ import type {FrozenEncoder} from './encoder.js';
 import type {Device} from './engine/device.js';
 import type {Environment, Judge, Prompt} from './environment.js';
 import type {EncoderView} from './rewards/encoderView.js';
+import type {PreferenceModel} from './run/preferenceModel.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
 import type {TransportMap} from './transport/maps/transportMap.js';
@@ -100,6 +101,12 @@ export interface RewardContext {
    * @throws ConfigError if none ships with the encoder.
    */
   transportMap(): Promise<TransportMap>;
+  /**
+   * The network of the preference reward.
+   *
+   * @throws ConfigError if none is named: none ships.
+   */
+  preferenceModel(): Promise<PreferenceModel>;
 }
 
 /** A reward as it is registered: opened once a run. */

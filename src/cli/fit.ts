@@ -3,11 +3,12 @@ import {ConfigError, UnknownNameError} from '../errors.js';
 import {suggestion} from '../nearest.js';
 import type {CommandBody} from './command.js';
 import {configFlags, otherFlagNames} from './configFlags.js';
+import {preferenceFitting} from './fitPreference.js';
 import {transportFitting} from './fitTransport.js';
 import {runFolderFlags} from './runFolderFlags.js';
-import {resumeFlag, runTraining} from './training.js';
+import {resumeFlag, runTraining, type Training} from './training.js';
 
-const fits = {transport: transportFitting};
+const fits = {transport: transportFitting, preference: preferenceFitting};
 type Fit = keyof typeof fits;
 const known = Object.keys(fits) as Fit[];
 
@@ -22,11 +23,12 @@ export const body: CommandBody = {
   examples: [
     ['rlft fit transport --output-dir runs/map', 'the map of the quality reward, by neural optimal transport'],
     ['rlft fit transport --map bures', 'the map between the two Gaussians instead, in a second'],
+    ['rlft fit preference --label-noise 0.2', 'the control that needs annotations: labels of pairs, a fifth of them wrong'],
   ],
   async run(argv, io, args) {
     const what = argv['what'] as string | undefined;
     if (what === undefined) throw new ConfigError(`fit: wanted what to fit, ${known.join(' or ')}; got nothing.`);
     if (!Object.hasOwn(fits, what)) throw new UnknownNameError(`unknown fit "${what}"${suggestion(what, known)}`);
-    await runTraining('fit', what, fits[what as Fit], argv, io, args);
+    await runTraining('fit', what, fits[what as Fit] as Training<{seed: number}>, argv, io, args);
   },
 };

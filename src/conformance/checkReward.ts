@@ -6,7 +6,7 @@ import type {Environment, Prompt} from '../environment.js';
 import type {DifferentiableReward, Reward, RewardModule} from '../reward.js';
 import {take, type NdArray} from '../tensor/ndarray.js';
 import type {Branch} from '../tensor/tree.js';
-import {rewardContext} from '../tune/rewardContext.js';
+import {rewardContext, unturned} from '../tune/rewardContext.js';
 import {allFinite, findingsOf, isIdentifier, largestGap, sameData, type Findings} from './findings.js';
 import {onDevice} from './onDevice.js';
 import {testNoise} from './testNoise.js';
@@ -44,7 +44,7 @@ export async function checkReward(
   found.check(module.unit !== '', 'unit: wanted one, such as 1 or px; got none');
   found.check(/^\S[^\n]*$/.test(module.summary), 'summary: wanted one line; got none, or several');
   await onDevice(options.device, async (device) => {
-    const opened = rewardContext(environment, device, {reward: module.name, encoder: 'shipped', transport: 'shipped'});
+    const opened = rewardContext(environment, device, {reward: module.name, ...unturned});
     try {
       const reward = await found.part('open', () => module.open(opened.context));
       if (reward) await checkOpened(found, module, reward, {...options, environment, device});

@@ -62,6 +62,7 @@ export const encoderReward = ({name, summary, heldConstant, transported = false,
     const view: EncoderView = {
       frozen,
       files: [frozen.file, ...(map ? [map.file] : [])],
+      comparesCaptions: true,
       params: map?.params ?? {},
       scoreOf: (own, seen) => scoreOf({...seen, transport: (text) => (map ? map.apply(own, text) : text)}),
     };

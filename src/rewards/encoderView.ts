@@ -17,6 +17,8 @@ export interface EncoderView {
   readonly frozen: FrozenEncoder;
   /** Files that its weights came from, the encoder's first; for messages. */
   readonly files: readonly string[];
+  /** Whether scores of one clip with several captions tell which is its own; if so, weights that do not are refused. */
+  readonly comparesCaptions: boolean;
   /** What the score has of its own beside the encoder, such as a transport map. */
   readonly params: Params;
   /** `[B]`, differentiable in the video. */

@@ -75,7 +75,7 @@ export async function readClips(reward: Reward, environment: Environment): Promi
   }
 }
 
-/** @param scores of each clip with its captions, its own first. */
+/** Reads the scores of each clip with its captions, its own first. */
 function readingOf(scores: Float32Array): Reading {
   const perClip = Array.from({length: CLIPS}, (_, i) => [...scores.subarray(i * CAPTIONS, (i + 1) * CAPTIONS)]);
   return {
@@ -94,7 +94,7 @@ function readingOf(scores: Float32Array): Reading {
  */
 export function refuseBlind(readings: Readings['of']): void {
   for (const [{name, differentiable}, {preferred}] of readings) {
-    if (!differentiable?.through || preferred >= LEAST) continue;
+    if (!differentiable?.through?.comparesCaptions || preferred >= LEAST) continue;
     const {files} = differentiable.through;
     throw new CorruptFileError(
       `${files.join(', ')}: wanted the reward "${name}" to prefer a clip's own caption to ${CAPTIONS - 1} others for at least ${LEAST} of ${CLIPS} clips; got ${preferred}, and chance gives ${CLIPS / CAPTIONS}; the weights are random, loaded in part or hardly trained. Give an encoder of rlft pretrain encoder that was trained to the end${files.length > 1 ? ', and what was fitted to it' : ''}.`,

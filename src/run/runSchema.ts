@@ -56,6 +56,11 @@ export const rewardSettings = {
     .min(1)
     .default('shipped')
     .describe('Transport map of the quality reward: "shipped", or a file of rlft fit transport.'),
+  preference: z
+    .string()
+    .min(1)
+    .default('none')
+    .describe('Network of the preference reward: a file of rlft fit preference; none ships.'),
 };
 
 /** Settings of every command that computes. */

@@ -4,16 +4,21 @@ import type {Environment, Judge} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import type {RewardContext} from '../reward.js';
 import {openFrozenEncoder, openTransportMap} from '../run/frozenEncoder.js';
+import {openPreferenceModel} from '../run/preferenceModel.js';
 
 /** Threads that judge clips while the device waits. */
 const JUDGE_THREADS = 2;
 
-/** Which encoder and which transport map a reward gets, as a configuration names them. */
+/** What a reward is made of, as a configuration names it. */
 export interface RewardSettings {
   readonly reward: string;
   readonly encoder: string;
   readonly transport: string;
+  readonly preference: string;
 }
+
+/** The settings where nobody names anything. */
+export const unturned = {encoder: 'shipped', transport: 'shipped', preference: 'none'} as const;
 
 /** A context, and what became of it. */
 export interface OpenContext {
@@ -42,12 +47,14 @@ export function rewardContext(environment: Environment, device: Device, settings
   const openJudge = (): Judge | undefined => (judge ??= environment.openJudge?.(JUDGE_THREADS));
   const encoder = onDemand(() => openFrozenEncoder(environment, settings.encoder));
   const transport = onDemand(async () => openTransportMap(await encoder.get(), settings.transport));
+  const preference = onDemand(async () => openPreferenceModel(await encoder.get(), settings.preference));
   return {
     context: {
       environment,
       device,
       encoder: encoder.get,
       transportMap: transport.get,
+      preferenceModel: preference.get,
       judge() {
         const found = openJudge();
         if (found) return found;
@@ -56,9 +63,9 @@ export function rewardContext(environment: Environment, device: Device, settings
     },
     judge: openJudge,
     checkUsed() {
-      for (const [key, {asked}] of Object.entries({encoder, transport})) {
-        if (settings[key as 'encoder'] === 'shipped' || asked()) continue;
-        throw new ConfigError(`${key}: has no effect in this run: the reward "${settings.reward}" does not look through one.`);
+      for (const [key, {asked}] of Object.entries({encoder, transport, preference})) {
+        if (settings[key as 'encoder'] === unturned[key as 'encoder'] || asked()) continue;
+        throw new ConfigError(`${key}: has no effect in this run: the reward "${settings.reward}" does not use one.`);
       }
     },
     close: async () => judge?.close(),

@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
 import {readWeights, writeWeights} from '../../src/run/weights.js';
 import {temporaryFolder} from '../support/files.js';
+import {nano, noisyWeights} from '../support/nano.js';
 import {offZero} from '../support/pico.js';
 import {runCommand} from '../support/runCommand.js';
 
@@ -39,8 +40,41 @@ describe('rlft fit', function () {
     expect([again.code, again.stderr.split('\n').at(-2)]).to.deep.equal([0, 'done']);
   });
 
+  it('fits a preference network to what a policy makes, and says how often it is right', async () => {
+    const [encoder, policy, output] = ['encoder', 'policy', 'run'].map((name) => join(folder(), `${name}.safetensors`));
+    const module = fluentClips('nano').encoders![0];
+    await writeWeights(encoder, offZero(module.initialise(0), 0.1), {metadata: {encoder: module.name}});
+    await writeWeights(policy, noisyWeights(nano));
+    const place = ['--preset', 'nano', '--encoder', encoder, '--policy', policy, '--threads', '1', '--output-dir', output];
+    const sizes = [
+      '--prompts',
+      '4',
+      '--held-out',
+      '2',
+      '--samples',
+      '4',
+      '--sampling-steps',
+      '2',
+      '--steps',
+      '2',
+      '--hidden',
+      '8',
+    ];
+    const {code, stdout, stderr} = await runCommand(['fit', 'preference', ...place, ...sizes, '--label-noise', '0.2']);
+    expect([code, stdout]).to.deep.equal([0, '']);
+    expect(stderr).to.match(
+      /labels: [\d.]+ % wrong\nas the judge ranks them: [\d.]+ % of \d+ pairs of 16 clips; held out: [\d.]+ % of \d+ pairs of 8 clips\npreference\.safetensors is in [^\n]+\n$/,
+    );
+    expect((await readWeights(join(output, 'preference.safetensors'))).metadata).to.include({labelNoise: '0.2', preset: 'nano'});
+  });
+
   const wrong: [string[], RegExp][] = [
-    [['fit'], /^rlft: fit: wanted what to fit, transport; got nothing\.\n$/],
+    [['fit', 'preference', '--label-noise', '0.7'], /--label-noise: .*0\.5/],
+    [
+      ['fit', 'preference', '--environment', 'gaussianToy', '--preset', 'pixel'],
+      /fit preference: gaussianToy has no encoders, or no judge/,
+    ],
+    [['fit'], /^rlft: fit: wanted what to fit, transport or preference; got nothing\.\n$/],
     [['fit', 'transprt'], /unknown fit "transprt"; did you mean "transport"\?/],
     [['fit', 'transport', '--map', 'monge'], /--map: wanted one of identity, l2, .*; got "monge"/],
     [

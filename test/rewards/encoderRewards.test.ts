@@ -5,6 +5,7 @@ import {pathToFileURL} from 'node:url';
 import {expect} from 'chai';
 import type {Tensor} from '@tensorflow/tfjs-core';
 import {matching} from '../../rewards/matching.js';
+import {preference} from '../../rewards/preference.js';
 import {quality} from '../../rewards/quality.js';
 import {semantic} from '../../rewards/semantic.js';
 import {similarity} from '../../rewards/similarity.js';
@@ -12,12 +13,15 @@ import {checkReward} from '../../src/conformance/checkReward.js';
 import type {Device} from '../../src/engine/device.js';
 import type {Environment} from '../../src/environment.js';
 import {ConfigError, CorruptFileError} from '../../src/errors.js';
+import {preferenceParams, preferenceScore} from '../../src/models/preferenceNetwork.js';
+import type {RewardModule} from '../../src/reward.js';
 import {openFrozenEncoder, openTransportMap} from '../../src/run/frozenEncoder.js';
 import {writeWeights} from '../../src/run/weights.js';
 import type {NdArray} from '../../src/tensor/ndarray.js';
 import type {Branch, Params} from '../../src/tensor/tree.js';
 import {runEagerly} from '../support/eager.js';
 import {rejection, temporaryFolder} from '../support/files.js';
+import {expectNear} from '../support/near.js';
 import {noiseVideos, noisyContext, noisyEncoder, noisyMap, noisyWorld} from '../support/noisyEncoder.js';
 import {openTestDevice} from '../support/toy.js';
 
@@ -44,7 +48,12 @@ describe('rewards that look through an encoder', function () {
     await device.close();
   });
 
-  for (const reward of [quality, semantic, similarity, matching]) {
+  const model = {params: preferenceParams(width, 12, 6), file: 'preference.safetensors'};
+  const preferring: RewardModule = {
+    ...preference,
+    open: (context) => preference.open({...context, preferenceModel: async () => model}),
+  };
+  for (const reward of [quality, semantic, similarity, matching, preferring]) {
     it(`${reward.name} keeps the contract, gradient included`, () => checkReward(reward, world, {device}));
   }
 
@@ -78,6 +87,23 @@ describe('rewards that look through an encoder', function () {
     }
     expect(Math.abs(plainScores[0] - movedScores[0])).to.be.above(1e-3);
     await Promise.all([plain.close!(), moved.close!()]);
+  });
+
+  it('preference is the network on what the encoder says', async () => {
+    const prompts = world.prompts('train', 3);
+    const [videos, {encoder}] = [noiseVideos(3), module];
+    const {scores: wanted} = runEagerly(
+      (inputs) => {
+        const weights = inputs['params'] as Branch<Tensor>;
+        const text = encoder.encodeText(weights, inputs['tokens'] as Tensor).cls;
+        const video = encoder.encodeVideo(weights, inputs['video'] as Tensor).cls;
+        return {scores: preferenceScore(inputs['own'] as Branch<Tensor>, text, video)};
+      },
+      {params, own: model.params, tokens: encoder.tokenize(prompts.map((p) => p.text)), video: videos},
+    ) as Record<string, NdArray<'float32'>>;
+    const reward = await preferring.open(noisyContext(device));
+    expectNear(await reward.score(videos, prompts), wanted.data, {rtol: 1e-4, atol: 1e-5}, 'preference');
+    await reward.close!();
   });
 
   it('say what is missing: an encoder, its weights, a tensor, a map', async () => {

@@ -10,4 +10,5 @@ export const bareContext = (environment: Environment, device: Device): RewardCon
   judge: () => expect.fail('no judge is needed'),
   encoder: () => expect.fail('no encoder is needed'),
   transportMap: () => expect.fail('no transport map is needed'),
+  preferenceModel: () => expect.fail('no preference model is needed'),
 });

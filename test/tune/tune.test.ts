@@ -339,12 +339,12 @@ describe('tune', function () {
     ).to.equal('algorithm "direct" needs a differentiable reward; "judge" is not.');
   });
 
-  it('refuses an encoder and a map that its reward does not look through', async () => {
-    for (const key of ['encoder', 'transport']) {
+  it('refuses an encoder, a map and a preference model that its reward does not use', async () => {
+    for (const key of ['encoder', 'transport', 'preference']) {
       const config = configOf(toy, {iterations: 1, [key]: 'mine.safetensors'});
       const request = {config, folder: await fresh(`idle-${key}`), params: worlds.gaussianToy.params};
       expect((await rejection(runTuning(request))).message).to.equal(
-        `${key}: has no effect in this run: the reward "nearTarget" does not look through one.`,
+        `${key}: has no effect in this run: the reward "nearTarget" does not use one.`,
       );
     }
   });
