@@ -15,7 +15,11 @@ export const planSettings = {
   mass: z.number().gt(0).max(1).default(0.9).describe('Mass of the plans, m, of which a balanced one has no choice; in (0, 1].'),
 };
 
-/** @throws ConfigError if a mass is given to plans that have none. */
+/**
+ * Refuses a mass that would have no effect.
+ *
+ * @throws ConfigError if a mass is given to plans that have none.
+ */
 export function checkMass({solver, mass}: {readonly solver: string; readonly mass: number}): void {
   if (solver === 'balanced' && mass !== planSettings.mass.parse(undefined))
     throw new ConfigError('mass: has no effect in this study: a balanced plan moves all.');

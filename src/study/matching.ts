@@ -62,9 +62,9 @@ export type MatchingMeasure = keyof typeof measures;
 export interface ArmStatistics {
   /** How many items they are of. */
   readonly items: number;
-  of(arm: string, measure: MatchingMeasure): Interval;
+  readonly of: (arm: string, measure: MatchingMeasure) => Interval;
   /** Of a function of the arms' statistics. */
-  combined(measure: MatchingMeasure, value: (of: (arm: string) => number) => number): Interval;
+  readonly combined: (measure: MatchingMeasure, value: (of: (arm: string) => number) => number) => Interval;
 }
 
 /** Resamples all arms with the same draws, each measure when it is first asked for. */

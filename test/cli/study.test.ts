@@ -38,14 +38,14 @@ describe('rlft study', function () {
     expect(over.some(({mean}) => mean !== 0)).to.equal(true);
     expect(kinds.rows.map((row) => row['kind'])).to.have.members(nano.encoderProbes!.kinds);
     expect(found.claims.length).to.equal(10);
-    expect(found.pictures as unknown).to.deep.equal(['masses.png']);
+    expect(found.pictures).to.deep.equal(['masses.png']);
   });
 
   it('costs: a row for each pair of weights', async () => {
     const {study: found} = await study('costs', ['--items', '40', '--solver', 'balanced', '--weights', '[0, 0.2, 0.7]']);
     expect(found.tables[0].rows.length).to.equal(9);
     expect(new Set(found.tables[0].rows.map((row) => JSON.stringify(row['AUC']))).size).to.be.above(5);
-    expect(found.pictures as unknown).to.deep.equal(['accuracy.png', 'auc.png']);
+    expect(found.pictures).to.deep.equal(['accuracy.png', 'auc.png']);
   });
 
   it('attention: measures and pictures', async () => {
@@ -53,7 +53,7 @@ describe('rlft study', function () {
     const spread = found.tables[0].rows.map((row) => (row['spread'] as {mean: number}).mean);
     for (const share of spread) expect(share).to.be.within(0, 1.0001);
     expect(new Set(spread).size).to.equal(5);
-    expect(found.pictures as unknown).to.deep.equal(['attention-0.png', 'attention-1.png']);
+    expect(found.pictures).to.deep.equal(['attention-0.png', 'attention-1.png']);
   });
 
   it('alignment: all maps, attributes, and the ranking of samples', async () => {
