@@ -1,5 +1,6 @@
 /** `rlft study matching`: does attention refined by transport tell captions apart better? */
 import {z} from 'zod';
+import {partialSolvers} from '../study/attentionSettings.js';
 import {matchingStudy} from '../study/matching.js';
 import {drawsSetting, probesOf, studySettings, type Studying} from './studying.js';
 
@@ -16,11 +17,29 @@ export const itemSettings = {
   draws: drawsSetting,
 };
 
-const schema = z.strictObject({...studySettings, ...itemSettings});
+const schema = z.strictObject({
+  ...studySettings,
+  ...itemSettings,
+  solver: z
+    .enum(['both', ...partialSolvers])
+    .default('both')
+    .describe("Problem that partial plans solve: the released code's (unbalanced), a true partial mass, or both in turn."),
+});
 
 /** Table 7. */
 export const matchingStudying: Studying<z.output<typeof schema>> = {
   schema,
-  run: ({items, epsilon, margin, seed, draws}, {environment, frozen, device, report}) =>
-    matchingStudy({device, frozen, probes: probesOf(environment), items, epsilon, margin, seed, draws, report}),
+  run: ({solver, items, epsilon, margin, seed, draws}, {environment, frozen, device, report}) =>
+    matchingStudy({
+      device,
+      frozen,
+      probes: probesOf(environment),
+      solvers: solver === 'both' ? partialSolvers : [solver],
+      items,
+      epsilon,
+      margin,
+      seed,
+      draws,
+      report,
+    }),
 };

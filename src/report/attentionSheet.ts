@@ -23,7 +23,7 @@ export interface AttentionExample {
 
 const side = 60;
 const gap = 3;
-const wide = 24;
+const wide = 40;
 const left = 130;
 const letter = 2;
 const line = (glyph.height + 2) * letter;

@@ -43,7 +43,16 @@ const paper: Colour = [250, 250, 250];
 const ink: Colour = [30, 30, 30];
 const faint: Colour = [205, 205, 205];
 const letter = 2;
-const TICKS = 5;
+const TICKS = 6;
+
+/** About six round numbers between two. */
+function ticks(low: number, high: number): number[] {
+  const wanted = (high - low) / TICKS;
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= wanted)!;
+  const first = Math.ceil(low / step);
+  return Array.from({length: Math.floor(high / step) - first + 1}, (_, k) => Number(((first + k) * step).toPrecision(6)));
+}
 
 /** Draws a straight line, two points wide. */
 function drawLine(on: Canvas, from: readonly [number, number], to: readonly [number, number], colour: Colour): void {
@@ -73,14 +82,15 @@ export async function lineChart({title, xLabel, yLabel, lines}: LineChart): Prom
     plot.left + ((x - left) / (right - left)) * (plot.right - plot.left),
     plot.bottom - ((y - low) / (high - low)) * (plot.bottom - plot.top),
   ];
-  for (let i = 0; i < TICKS; i++) {
-    const along = (i + 0.5) / TICKS;
-    const [x, y] = [left + along * (right - left), low + along * (high - low)];
-    const [column, row] = place(x, y).map(Math.round);
+  for (const y of ticks(low, high)) {
+    const row = Math.round(place(left, y)[1]);
     fillRectangle(on, plot.left, row, plot.right - plot.left, 1, faint);
+    drawText(on, String(y), 8, row - glyph.height, letter, ink);
+  }
+  for (const x of ticks(left, right)) {
+    const column = Math.round(place(x, low)[0]);
     fillRectangle(on, column, plot.top, 1, plot.bottom - plot.top, faint);
-    drawText(on, String(Number(y.toPrecision(3))), 8, row - glyph.height, letter, ink);
-    drawText(on, String(Number(x.toPrecision(2))), column - 3 * glyph.advance, plot.bottom + 8, letter, ink);
+    drawText(on, String(x), column - String(x).length * glyph.advance, plot.bottom + 8, letter, ink);
   }
   lines.forEach(({name, points: own}, i) => {
     const colour = seriesColours[i % seriesColours.length];

@@ -68,9 +68,9 @@ const RENDER_THREADS = 1;
 
 /** A statistic of every map, resampled together. */
 export interface MapStatistics {
-  of(map: MapName): Interval;
+  readonly of: (map: MapName) => Interval;
   /** Of a function of the maps' statistics. */
-  combined(value: (of: (map: MapName) => number) => number): Interval;
+  readonly combined: (value: (of: (map: MapName) => number) => number) => Interval;
 }
 
 /** Statistics of all maps by their place in what was resampled. */

@@ -3,9 +3,9 @@ import type {RefineOptions} from '../transport/refineAttention.js';
 import type {MatchingArm} from './scoreArms.js';
 
 /** Solvers of a plan that moves less than all: the released code's exponent, and a mass that is one. */
-export const masslessSolvers = ['unbalanced', 'partial'] as const;
+export const partialSolvers = ['unbalanced', 'partial'] as const;
 /** One of them. */
-export type PartialSolver = (typeof masslessSolvers)[number];
+export type PartialSolver = (typeof partialSolvers)[number];
 
 /** Masses below 1 that are tried; 1 is the balanced plan. */
 export const masses = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95] as const;

@@ -11,17 +11,16 @@ import {scoreArms, type MatchingArm} from './scoreArms.js';
 import type {Study} from './study.js';
 import {allOf, claim, ruleOfThree} from './verdict.js';
 
-/** Weights that are tried of each term. */
-export const gridWeights = [0, 0.1, 0.2, 0.3, 0.4, 0.5] as const;
-
 /** Standard deviation of the accuracy over the paper's grid, as a share. */
 const PAPER_DEVIATION = 0.0148;
 
 /** What to compare and how. */
-export interface CostsStudyRequest extends MatchingStudyRequest {
+export interface CostsStudyRequest extends Omit<MatchingStudyRequest, 'solvers'> {
   readonly solver: NonNullable<RefineOptions['solver']>;
   /** m of the plans; a balanced one has none. */
   readonly mass: number;
+  /** Weights that are tried of each term; 0 and .2, which are compared, among them. */
+  readonly weights: readonly number[];
 }
 
 const cellName = (temporalWeight: number, spatialWeight: number): string => `γ ${temporalWeight}, η ${spatialWeight}`;
@@ -34,9 +33,9 @@ const deviationOf = (values: readonly number[]): number => {
 
 /** Runs the study. */
 export async function costsStudy(request: CostsStudyRequest): Promise<Study> {
-  const {solver, mass, epsilon, margin, seed, draws, report} = request;
-  const grid = gridWeights.flatMap((temporalWeight) =>
-    gridWeights.map((spatialWeight) => ({name: cellName(temporalWeight, spatialWeight), temporalWeight, spatialWeight})),
+  const {solver, mass, weights, epsilon, margin, seed, draws, report} = request;
+  const grid = weights.flatMap((temporalWeight) =>
+    weights.map((spatialWeight) => ({name: cellName(temporalWeight, spatialWeight), temporalWeight, spatialWeight})),
   );
   const arms: MatchingArm[] = [
     {name: VANILLA, refine: undefined},
@@ -90,9 +89,9 @@ export async function costsStudy(request: CostsStudyRequest): Promise<Study> {
       title: `${measure === 'auc' ? 'area under the curve' : 'accuracy'}; vanilla ${of(VANILLA, measure).mean.toFixed(4)}`,
       columnLabel: 'weight of place, eta',
       rowLabel: 'time, g.',
-      columns: gridWeights.map(String),
-      rows: gridWeights.map(String),
-      values: gridWeights.map((time) => gridWeights.map((place) => of(cellName(time, place), measure).mean)),
+      columns: weights.map(String),
+      rows: weights.map(String),
+      values: weights.map((time) => weights.map((place) => of(cellName(time, place), measure).mean)),
       digits: 4,
     });
   return {

@@ -61,7 +61,8 @@ export async function scoreArms({device, frozen, probes, arms, items, report}: S
     run: device.jit(`study/${name}`, (inputs) => {
       const weights = unpack(inputs['params'] as tf.Tensor, layout);
       const refined = refine && refineByTransport(encoder.geometry, refine);
-      const [text, video] = [inputs['text'] as unknown as EncodedText, inputs['video'] as unknown as EncodedVideo];
+      const text = inputs['text'] as unknown as EncodedText;
+      const video = inputs['video'] as unknown as EncodedVideo;
       const [other, match] = tf.unstack(encoder.match(weights, text, video, refined), 1);
       return {scores: tf.sub(match, other)};
     }),

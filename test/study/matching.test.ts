@@ -1,6 +1,6 @@
 import {expect} from 'chai';
 import {openEncoderSession} from '../../src/evaluate/encoderSession.js';
-import {masses, armName, VANILLA} from '../../src/study/attentionSettings.js';
+import {masses, armName, partialSolvers, VANILLA} from '../../src/study/attentionSettings.js';
 import type {ItemScores} from '../../src/study/itemStatistics.js';
 import {armStatistics, matchingArms, matchingClaims} from '../../src/study/matching.js';
 import {scoreArms} from '../../src/study/scoreArms.js';
@@ -23,7 +23,10 @@ const shifted = (shift: (arm: string) => number): Record<string, ItemScores> => 
   const noise = (purpose: string): Float32Array => normals({seed: 9, purpose}, new Float32Array(COUNT));
   const [yes, no] = [noise('yes'), noise('no')];
   return Object.fromEntries(
-    matchingArms(0.05).map(({name}) => [name, {yes: yes.map((z) => z + shift(name)), no: no.map((z) => z - shift(name))}]),
+    matchingArms(partialSolvers, 0.05).map(({name}) => [
+      name,
+      {yes: yes.map((z) => z + shift(name)), no: no.map((z) => z - shift(name))},
+    ]),
   );
 };
 
@@ -44,8 +47,9 @@ describe('study of matching', function () {
   this.timeout(120_000);
 
   it('has every kind of attention once', () => {
-    const names = matchingArms(0.05).map(({name}) => name);
+    const names = matchingArms(partialSolvers, 0.05).map(({name}) => name);
     expect(new Set(names).size).to.equal(names.length);
+    expect(names.length).to.equal(23);
     expect(names).to.include.members([
       VANILLA,
       'balanced, none',
@@ -96,7 +100,7 @@ describe('study of matching', function () {
     const module = nano.encoders![0];
     const params = offZero(module.initialise(0), 0.1);
     const frozen = {module, encoder: module.encoder, params, file: 'fresh'};
-    const refine = {solver: 'partial', mass: 0.8, temporalWeight: 0.2, spatialWeight: 0} as const;
+    const refine = {solver: 'unbalanced', mass: 0.8, temporalWeight: 0.2, spatialWeight: 0, iterations: 5} as const;
     try {
       const arms = [
         {name: VANILLA, refine: undefined},

@@ -18,7 +18,7 @@ import {
 import {degradations} from '../../../environments/fluentClips/degrade.js';
 import {encodersOf} from '../../../environments/fluentClips/encoders.js';
 import {openJudge} from '../../../environments/fluentClips/judge/judge.js';
-import {probesOf} from '../../../environments/fluentClips/probes.js';
+import {attributesOf, probesOf} from '../../../environments/fluentClips/probes.js';
 import {clipOf, flawOf, isFactHeldOut, promptSpec, specOf, textOf, withFlaw} from '../../../environments/fluentClips/streams.js';
 import {render} from '../../../environments/fluentClips/render.js';
 import {presets} from '../../../environments/fluentClips/spec.js';
@@ -203,5 +203,24 @@ describe('degraded clips', () => {
       expect(mean(4 * kind + 1), probes.variants[4 * kind + 1]).to.be.below(mean(0));
       expect(mean(4 * kind + 4), probes.variants[4 * kind + 4]).to.be.below(mean(4 * kind + 1));
     }
+  });
+});
+
+describe('attributes of a caption', () => {
+  it('are what it says of its objects, and nothing that it leaves open', () => {
+    expect(attributesOf('a red car moving left on the sand')).to.deep.equal({
+      noun: 'car',
+      color: 'red',
+      motion: 'left',
+      scene: 'desert',
+    });
+    expect(attributesOf('a fish')).to.deep.equal({noun: 'fish'});
+  });
+
+  it('of two objects are both in one order, if both are named', () => {
+    const [one, other] = ['a red fish and a blue car', 'a blue car above a red fish'].map(attributesOf);
+    expect(one).to.deep.equal({noun: 'car and fish', color: 'blue and red'});
+    expect(other).to.deep.equal(one);
+    expect(attributesOf('a red fish and a car')).to.deep.equal({noun: 'car and fish'});
   });
 });
