@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {expect} from 'chai';
 import {layerNorm} from '../../src/autograd/fused.js';
 import {trace, type InputSpec, type NumericFunction} from '../../src/engine/trace.js';
+import {depthwiseConvolution} from '../../src/models/depthwiseConvolution.js';
 import {attention} from '../../src/models/layers.js';
 
 const f32 = (...shape: number[]): InputSpec => ({dtype: 'float32', shape});
@@ -96,5 +97,18 @@ describe('engine: traced graphs', () => {
     expect(
       graphOf(({x, rate}) => ({y: tf.mul(tf.add(x as tf.Tensor, 2), rate as tf.Tensor)}), {x: f32(3), rate: f32()}),
     ).to.deep.equal(['(%0: float32[3], %1: float32[])', '%2: float32[3] = Add(%0, 2)', '%3: float32[3] = Mul(%2, %1)']);
+  });
+
+  it('has convolutions of blocked channels only for providers that have them, and of whole blocks', () => {
+    const domains = (channels: number, blocked: boolean): string[] => {
+      const convolve: NumericFunction = ({kernel, x}) => ({
+        y: depthwiseConvolution(kernel as tf.Tensor, x as tf.Tensor, [1, 2, 2]),
+      });
+      const {graph} = trace('domains', convolve, {kernel: f32(channels, 27), x: f32(1, 4, channels)}, blocked);
+      return [...new Set(graph.nodes.map((node) => node.domain))];
+    };
+    expect(domains(16, true)).to.include('com.microsoft.nchwc');
+    expect(domains(16, false)).to.deep.equal(['']);
+    expect(domains(24, true)).to.deep.equal(['']);
   });
 });
