@@ -1,6 +1,5 @@
 /** A reward made of others by an expression. */
 import type {Tensor} from '@tensorflow/tfjs-core';
-import type {Device} from '../engine/device.js';
 import type {Prompt} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import {parseExpression, type Expression} from '../expression.js';
@@ -30,7 +29,7 @@ export function composeReward(text: string, modules: readonly RewardModule[]): R
     name: text,
     unit: '1',
     summary: used.map(({name, summary}) => `${name}: ${summary}`).join('; '),
-    open: async (context) => composed(expression, await openAll(used, context), context.device),
+    open: async (context) => composed(expression, await openAll(used, context), context),
   };
 }
 
@@ -48,10 +47,10 @@ const closeAll = async (rewards: readonly Reward[]): Promise<void> => {
   await Promise.all(rewards.map(async (reward) => reward.close?.()));
 };
 
-function composed(expression: Expression, parts: readonly Reward[], device: Device): Reward {
+function composed(expression: Expression, parts: readonly Reward[], context: RewardContext): Reward {
   const forms = parts.flatMap(({differentiable}, i) => (differentiable ? [[expression.names[i], differentiable] as const] : []));
   const seeing = Object.fromEntries(forms.filter(([, {through}]) => through));
-  const together = Object.keys(seeing).length > 0 ? scoreOnDevice(device, expression.text, jointForm(seeing)) : undefined;
+  const together = Object.keys(seeing).length > 0 ? scoreOnDevice(context.device, expression.text, jointForm(seeing)) : undefined;
   const scoreParts: Reward['scoreParts'] = async (videos, prompts) => {
     const seen = together?.scores(videos, prompts);
     const scoresOf = async (part: Reward, name: string): Promise<Float32Array> => {

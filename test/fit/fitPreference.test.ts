@@ -119,7 +119,7 @@ describe('fitPreference', function () {
     const stop = new AbortController();
     const run = await fresh('stopped');
     expect(await fitPreference(request(run, {signal: stop.signal, report: () => stop.abort()}))).to.equal(undefined);
-    const mute = {...nano, openJudge: undefined} as Partial<Environment> as Environment;
+    const mute = {...nano, openJudge: undefined} as unknown as Environment;
     const error = await rejection(fitPreference(request(run, {environment: mute})));
     expect(error.message).to.equal('fit: the environment fluentClips has no judge to stand for annotations.');
   });
