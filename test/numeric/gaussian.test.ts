@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {expect} from 'chai';
+import fc from 'fast-check';
 import {cpsLogProbability, klDivergence, logProbability} from '../../src/numeric/gaussian.js';
 import {normals} from '../../src/tensor/random.js';
 import {expectClose, values} from '../support/golden.js';
@@ -89,6 +90,24 @@ describe('klDivergence', () => {
       return sum;
     };
     expectClose(klDivergence(mean, reference, std), rowMeans(integral), 1e-6, 1e-5);
+  });
+
+  it('is never negative, and 0 where the means are the same', () => {
+    const numbers = fc.array(fc.integer({min: -1000, max: 1000}), {minLength: 4, maxLength: 4});
+    fc.assert(
+      fc.property(numbers, numbers, fc.integer({min: 0, max: 100}), (one, two, percent) => {
+        const [mu, nu] = [one, two].map((list) =>
+          tf.tensor2d(
+            list.map((v) => v / 1000),
+            [1, 4],
+          ),
+        );
+        const sd = tf.tensor1d([percent / 100]);
+        expect(values(klDivergence(mu, nu, sd))[0]).to.be.at.least(0);
+        expect(values(klDivergence(mu, mu, sd))[0]).to.equal(0);
+      }),
+      {numRuns: 100, seed: 1},
+    );
   });
 
   it('is 0 without gradient for a deterministic row', () => {

@@ -1,7 +1,7 @@
 /** The closed forms of the Gaussian toy, in float64 and apart from its code, and short training runs in it. */
 import {lastValueFrom, take} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
-import {grpo} from '../../algorithms/grpo.js';
+import {type grpo} from '../../algorithms/grpo.js';
 import {gaussianToy, gaussianToyDeviation, gaussianToyMeans} from '../../environments/gaussianToy.js';
 import type {Algorithm, ConfiguredAlgorithm} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';

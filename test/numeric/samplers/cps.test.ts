@@ -1,4 +1,5 @@
 import {expect} from 'chai';
+import fc from 'fast-check';
 import {ConfigError} from '../../../src/errors.js';
 import {cps} from '../../../src/numeric/samplers/cps.js';
 import {ode} from '../../../src/numeric/samplers/ode.js';
@@ -24,10 +25,16 @@ describe('cps', () => {
   }
 
   it('keeps exactly the noise level of the schedule', () => {
-    for (const r of cps(flowSigmas(10, {shift: 3}), {noiseLevel: 0.6})) {
-      // x = (1 − σ)x0 + σε with the true x0 goes to (1 − σ')x0 and noise of variance σ'².
-      expectClose([r.a * (1 - r.time) + r.b, (r.a * r.time) ** 2 + r.std ** 2], [1 - r.nextTime, r.nextTime ** 2], 1e-12);
-    }
+    const settings = fc.tuple(fc.integer({min: 1, max: 20}), fc.integer({min: 1, max: 17}), fc.integer({min: 0, max: 100}));
+    fc.assert(
+      fc.property(settings, ([steps, shift, percent]) => {
+        for (const r of cps(flowSigmas(steps, {shift}), {noiseLevel: percent / 100})) {
+          // x = (1 − σ)x0 + σε with the true x0 goes to (1 − σ')x0 and noise of variance σ'².
+          expectClose([r.a * (1 - r.time) + r.b, (r.a * r.time) ** 2 + r.std ** 2], [1 - r.nextTime, r.nextTime ** 2], 1e-12);
+        }
+      }),
+      {numRuns: 100, seed: 1},
+    );
   });
 
   it('is the Euler step of the ODE without noise', () => {

@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {expect} from 'chai';
+import fc from 'fast-check';
 import {ConfigError} from '../../../src/errors.js';
 import {danceSde} from '../../../src/numeric/samplers/danceSde.js';
+import {flowSde} from '../../../src/numeric/samplers/flowSde.js';
 import {flowSigmas} from '../../../src/numeric/schedule.js';
 import {replay} from '../../../src/numeric/transition.js';
 import {cases, expectClose, expectOutput, tensor} from '../../support/golden.js';
@@ -50,6 +52,23 @@ describe('danceSde', () => {
       };
       expectClose([r.a, r.b, r.std], [mean(1, 0), mean(0, 1), 0.3 * Math.sqrt(-step)], 1e-12);
     }
+  });
+
+  it('is the flow SDE whose noise level makes its diffusion constant, step by step', () => {
+    const settings = fc.tuple(fc.integer({min: 2, max: 20}), fc.integer({min: 1, max: 17}), fc.integer({min: 1, max: 100}));
+    fc.assert(
+      fc.property(settings, ([steps, shift, percent]) => {
+        const sigmas = flowSigmas(steps, {shift});
+        const eta = percent / 100;
+        danceSde(sigmas, {noiseLevel: eta, lastStep}).forEach((row, i) => {
+          // a·√(σ/(1 − σ)) = η, with the second σ in place of the first.
+          const noiseLevel = eta / Math.sqrt(sigmas[i] / (1 - (i === 0 ? sigmas[1] : sigmas[i])));
+          const flow = flowSde(sigmas, {noiseLevel, lastStep})[i];
+          expectClose([flow.a, flow.b, flow.std], [row.a, row.b, row.std], 1e-9, 1e-9);
+        });
+      }),
+      {numRuns: 100, seed: 1},
+    );
   });
 
   it('ends in the predicted clean latent, and refuses a negative noise level', () => {
