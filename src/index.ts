@@ -165,6 +165,17 @@ export {
   type PromptTracker,
 } from './numeric/advantages.js';
 
+// Consistency distillation.
+export {
+  consistencyLoss,
+  jumpBetween,
+  pseudoHuber,
+  type ConsistencyNetworks,
+  type ConsistencyPoint,
+  type Jump,
+  type Jumps,
+} from './numeric/consistency.js';
+
 // Policy-gradient losses.
 export {
   approxKl,
