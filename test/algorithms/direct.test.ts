@@ -383,7 +383,7 @@ describe('direct', function () {
     const context = {...bareContext(nano, device), encoder: async () => ({module, encoder: module.encoder, params: encoder})};
     const reward = await composeReward('similarity + matching', [similarity, matching]).open(context);
     const given = {distillationWeight: 0, rewardNormalisation: 'none', distillationSteps: 4};
-    const [batch] = await batchesOf(scored, given, reward.differentiable!);
+    const [batch] = await batchesOf(scored, given, reward.differentiable);
     const {loss, scalars, optimizer} = configure(given);
     const learner = await openLearner(nano, device, params, {loss, scalars, optimizer, reward: reward.differentiable!});
     const {metrics, gradientNorm} = await learner.update([batch], 2 * SAMPLES);
@@ -398,7 +398,7 @@ describe('direct', function () {
         inputs['text'] as tf.Tensor,
       ),
     }));
-    const {x0} = (await jump({...vectors, latent, time, text: batch['text'] as NdArray})).outputs as {x0: NdArray<'float32'>};
+    const {x0} = (await jump({...vectors, latent, time, text: batch['text']})).outputs as {x0: NdArray<'float32'>};
     const prompts = inOrder(batch).map((row) => scored.trajectories.prompts[row]);
     const scores = await reward.score(nano.decode(x0), prompts);
     const mean = scores.reduce((sum, r) => sum + r, 0) / scores.length;
