@@ -188,6 +188,16 @@ export {
   type WeightedReward,
 } from './numeric/severalRewards.js';
 export {nextMultiplier, steeredCoefficient} from './numeric/multipliers.js';
+// Consistency distillation.
+export {
+  consistencyLoss,
+  jumpBetween,
+  pseudoHuber,
+  type ConsistencyNetworks,
+  type ConsistencyPoint,
+  type Jump,
+  type Jumps,
+} from './numeric/consistency.js';
 
 // Policy-gradient losses.
 export {

@@ -323,7 +323,8 @@ describe('tune', function () {
 
   it('refuses a world that does not decode in the graph, and a part of a reward without gradient, by name', async () => {
     const {environment, params} = worlds.gaussianToy;
-    const {decodeInGraph: _, ...blind} = environment;
+    const blind: {-readonly [K in keyof Environment]: Environment[K]} = {...environment};
+    delete blind.decodeInGraph;
     const config = tuneConfig(direct, {environment: 'gaussianToy', preset: 'pixel', reward: 'nearTarget', iterations: 1});
     const request = {config, folder: await fresh('blind'), params, environment: blind};
     expect((await rejection(runTuning(request))).message).to.equal(
