@@ -382,7 +382,10 @@ describe('direct', function () {
         leaf.shape,
       );
     });
-    const context = {...bareContext(nano, device), encoder: async () => ({module, encoder: module.encoder, params: encoder, file: 'fresh'})};
+    const context = {
+      ...bareContext(nano, device),
+      encoder: async () => ({module, encoder: module.encoder, params: encoder, file: 'fresh'}),
+    };
     const reward = await composeReward('similarity + matching', [similarity, matching]).open(context);
     const given = {distillationWeight: 0, rewardNormalisation: 'none', distillationSteps: 4};
     const [batch] = await batchesOf(scored, given, reward.differentiable);

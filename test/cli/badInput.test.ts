@@ -37,7 +37,10 @@ describe('cli: bad input', function () {
     [['run', 'ddpo', '--minutes', '0'], /--minutes: wanted a number > 0; got 0\./],
     [['run', 'ddpo', '--clip-range', '0.5'], /--clip-range clipRange: has no effect in this run: /],
     [['run', 'ddpo', '--sampler', 'flow'], /--sampler: wanted one of flowSde, ddim, cps, danceSde; got "flow"/],
-    [['run', 'grpo', '--floors', '{judge: 1}'], /--floors floors: has no effect in this run: only combination constrained keeps floors/],
+    [
+      ['run', 'grpo', '--floors', '{judge: 1}'],
+      /--floors floors: has no effect in this run: only combination constrained keeps floors/,
+    ],
     [['run', 'grpo', '--set', 'floors.judge=1'], /--set floors: has no effect in this run/],
     [['run', 'grpo', '--window-size', '8'], /--window-size: wanted fewer than the 8 samplingSteps/],
     [

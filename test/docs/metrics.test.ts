@@ -51,12 +51,12 @@ describe('logged metrics', function () {
   }
 
   it('of DDPO with all its terms are the rows of its page', async () => {
-    const logged = await loggedBy(ddpo as Algorithm, {klCoefficient: 0.1, anchorCoefficient: 0.1});
+    const logged = await loggedBy(ddpo, {klCoefficient: 0.1, anchorCoefficient: 0.1});
     expect(logged).to.deep.equal(described('docs/algorithms/ddpo.md'));
   });
 
   it('of DiffusionNFT with all its terms are rows of its page, or of that of DDPO where both log them', async () => {
-    const logged = await loggedBy(nft as Algorithm, {klCoefficient: 0.1, oldPolicy: 'lagging'});
+    const logged = await loggedBy(nft, {klCoefficient: 0.1, oldPolicy: 'lagging'});
     const own = described('docs/algorithms/nft.md');
     const shared = described('docs/algorithms/ddpo.md').filter((name) => /^(reward|time)\//.test(name));
     expect(logged).to.deep.equal([...own, ...shared].sort());
