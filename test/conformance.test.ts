@@ -44,7 +44,7 @@ describe('conformance', function () {
     for (const name of environments.names) {
       it(`environment ${name}`, () => checkEnvironment(environments.get(name), {preset: smallest[name], device}));
     }
-    // Rewards that look through an encoder are checked with one of their own, in test/rewards/encoderRewards.test.ts: none ships.
+    // Rewards that look through an encoder are checked with one of their own, in test/rewards/encoderRewards.test.ts: none ships for `nano`.
     const throughEncoders = ['quality', 'semantic', 'similarity', 'matching', 'preference'];
     for (const name of rewards.names.filter((known) => !throughEncoders.includes(known)))
       it(`reward ${name}`, () => checkReward(rewards.get(name), worldOf('fluentClips'), {device}));

@@ -31,6 +31,9 @@ const sizes: Readonly<Record<string, Sizes>> = {
 
 const patch = [2, 4, 4] as const;
 
+/** The build copies `assets/` into `dist/`, so the way is the same from source and built. */
+const asset = (name: string): URL => new URL(`../../assets/fluentClips-mini-${name}.safetensors`, import.meta.url);
+
 /** The encoders of a preset, the default one first. */
 export function encodersOf(preset: Preset): readonly EncoderModule[] {
   const {side, frames, textLength} = preset;
@@ -51,7 +54,8 @@ export function encodersOf(preset: Preset): readonly EncoderModule[] {
       },
       text: {...text, width: a.width, heads: a.heads, pooling: 'cls'},
       fusion: {layers: 2, heads: a.fusionHeads},
-      weights: undefined,
+      weights: preset.name === 'mini' ? asset('encoder-a') : undefined,
+      ...(preset.name === 'mini' && {map: asset('map-a')}),
     }),
     videoTextEncoder({
       ...shared,

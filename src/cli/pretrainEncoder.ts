@@ -23,10 +23,12 @@ const schema = z.strictObject({
     .default(0)
     .describe('Initial weights, masks and negatives are drawn from it; 0 to 4294967294.'),
   ...deviceSettings,
-  pairs: z.int().min(1).default(100_000).describe('Pairs of clip and caption to see; ≥ 1.'),
+  pairs: z.int().min(1).default(102_400).describe('Pairs of clip and caption to see; ≥ 1.'),
   batch: z.int().min(2).default(64).describe('Pairs of one update; ≥ 2.'),
   queue: z.int().min(2).default(1024).describe('Pairs of earlier updates that are contrasted with; ≥ batch.'),
-  ...rateSettings,
+  // Half of a policy's: with those, nearly everything but colours waits for the descent (docs/encoders.md).
+  muonRate: rateSettings.muonRate.default(0.01).describe('Peak learning rate of the matrices inside the blocks (Muon); > 0.'),
+  adamRate: rateSettings.adamRate.default(8e-4).describe('Peak learning rate of everything else (AdamW); > 0.'),
   emaDecay: z
     .number()
     .min(0)

@@ -59,6 +59,8 @@ export interface VideoTextEncoderConfig {
   /** Captions → `[B, L]` int32 without CLS; ConfigError on an unknown word. */
   readonly tokenize: (texts: readonly string[]) => NdArray<'int32'>;
   readonly weights: URL | undefined;
+  /** The transport map that was fitted to those weights, if one ships. */
+  readonly map?: URL;
 }
 
 /** Temperature of the similarities before training. @source Radford et al. 2021, CLIP, arXiv:2103.00020, section 2.5. */
@@ -147,6 +149,7 @@ export function videoTextEncoder(config: VideoTextEncoderConfig): EncoderModule 
       };
     },
     weights,
+    ...(config.map && {map: config.map}),
     maskedVideo: {
       tubes,
       visible: Math.max(1, Math.round(VISIBLE_SHARE * tubes)),
