@@ -154,8 +154,9 @@ function complaints(
     return issue.keys.map((key) => {
       const path = [...parent, key].join('.');
       const siblings = keys.map((k) => k.path);
-      const meant =
-        (Object.hasOwn(peerNames, key) ? peerNames[key] : undefined) ?? nearest(path, siblings) ?? nearest(key, siblings);
+      // Another project's name may mean a key that this run does not have.
+      const named = Object.hasOwn(peerNames, key) ? siblings.find((sibling) => sibling === peerNames[key]) : undefined;
+      const meant = named ?? nearest(path, siblings) ?? nearest(key, siblings);
       const advice = meant === undefined ? '`--help` lists the keys.' : `did you mean "${meant}"?`;
       return `${spot(path, origins)}: no such key; ${advice}`;
     });

@@ -29,8 +29,8 @@ describe('the encoder that ships', function () {
     const reward = await composeReward('quality + semantic', [quality, semantic]).open(context);
     try {
       const {parts} = await rewardCard(reward, mini);
-      expect(parts!.map(({name}) => name)).to.deep.equal(['quality', 'semantic']);
-      for (const {name, clips} of parts!) expect(clips!.preferred, name).to.be.at.least(28);
+      expect(parts.map(({name}) => name)).to.deep.equal(['quality', 'semantic']);
+      for (const {name, clips} of parts) expect(clips!.preferred, name).to.be.at.least(28);
     } finally {
       await reward.close?.();
     }

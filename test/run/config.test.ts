@@ -1,10 +1,12 @@
 import {expect} from 'chai';
 import {z} from 'zod';
+import {algorithms} from '../../src/builtins.js';
 import {ConfigError, ContractError} from '../../src/errors.js';
 import {optimizerOptions, peerNames, policyGradientOptions} from '../../src/options.js';
 import {renderConfig, resolveConfig, type ConfigSources} from '../../src/run/config.js';
 import {describeKeys} from '../../src/run/configKeys.js';
 import {runSchema} from '../../src/run/runSchema.js';
+import {tuneSchema} from '../../src/tune/schema.js';
 
 const schema = runSchema({
   options: z.strictObject({...optimizerOptions, ...policyGradientOptions}),
@@ -90,8 +92,12 @@ describe('run/config', () => {
       expect(fromSet('num_generations=4')).to.deep.equal([
         '--set num_generations: no such key; did you mean "samplesPerPrompt"?',
       ]);
-      const keys = new Set(describeKeys(schema).map((k) => k.path));
+      const keys = new Set(algorithms.names.flatMap((name) => describeKeys(tuneSchema(algorithms.get(name))).map((k) => k.path)));
       for (const ours of Object.values(peerNames)) expect(keys.has(ours), ours).to.equal(true);
+    });
+
+    it('do not point to a key that this run does not have', () => {
+      expect(fromSet('kl_mask_threshold=1')).to.deep.equal(['--set kl_mask_threshold: no such key; `--help` lists the keys.']);
     });
 
     it('point to --help where nothing is near', () => {
