@@ -61,6 +61,7 @@ import {
 
 const options = z.strictObject({
   ...optimizerOptions,
+  learningRate: optimizerOptions.learningRate.default(1e-5).describe('Step size of AdamW; > 0.'),
   innerEpochs: policyGradientOptions.innerEpochs,
   minibatches: policyGradientOptions.minibatches,
   variant: z
