@@ -13,7 +13,6 @@
  * `anchorCoefficient` hold the policy to the one that training began with (docs/algorithms/ddpo.md tells why).
  */
 import * as tf from '@tensorflow/tfjs-core';
-import {from, lastValueFrom, toArray, type Observable} from 'rxjs';
 import {z} from 'zod';
 import {
   anchorLoss,
@@ -23,11 +22,14 @@ import {
   gatherTransitions,
   importanceRatio,
   lastTransitions,
+  learnWhole,
   logRatioSums,
+  optimizerOf,
   optimizerOptions,
   outsideCount,
   policyGradientOptions,
   policyPasses,
+  prefixed,
   promptTracker,
   randomWindow,
   referenceDivergence,
@@ -122,7 +124,7 @@ async function learnFrom(
     iteration: state.iteration + 1,
     memory: tracked.tracker as unknown as TrainState['memory'],
     metrics: {
-      ...Object.fromEntries(Object.entries(means).map(([name, value]) => [`policy/${name}`, value])),
+      ...prefixed('policy/', means),
       'policy/advantageAbs': limited.reduce((sum, x) => sum + Math.abs(x), 0) / limited.length,
     },
   };
@@ -171,15 +173,7 @@ export const ddpo: Algorithm<typeof options.shape> = {
     ...(o.windowSize > 0 && {window: randomWindow('ddpoWindow', {size: o.windowSize, from: o.windowFrom})}),
     initialMemory: promptTracker(o.bufferSize, o.minCount) as unknown as TrainState['memory'],
     work: {stepShare: o.timestepFraction * o.innerEpochs, updatesPerIteration: o.innerEpochs * o.minibatches},
-    optimizer: {
-      learningRate: o.learningRate,
-      beta1: o.adamBeta1,
-      beta2: o.adamBeta2,
-      weightDecay: o.weightDecay,
-      maxGradientNorm: o.maxGradNorm,
-      averageDecay: o.emaDecay,
-    },
-    learn: (scored$: Observable<Scored>, state, context) =>
-      from(lastValueFrom(scored$.pipe(toArray())).then((all) => learnFrom(all, state, context, o))),
+    optimizer: optimizerOf(o),
+    learn: learnWhole((collected, state, context) => learnFrom(collected, state, context, o)),
   }),
 };

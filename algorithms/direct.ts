@@ -23,7 +23,6 @@
  * @source PISCES, arXiv:2602.01624, §3.4. Deviations and the sources of the variants: docs/algorithms/direct.md.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import {from, lastValueFrom, toArray, type Observable} from 'rxjs';
 import {z} from 'zod';
 import {
   chunks,
@@ -34,14 +33,19 @@ import {
   groupMeans,
   groupNormaliseTensor,
   jumpBetween,
+  learnWhole,
   meanOf,
+  meanReports,
   ndarray,
   normals,
   odeTable,
+  optimizerOf,
   optimizerOptions,
   permutation,
   perRow,
   policyGradientOptions,
+  prefixed,
+  shuffled,
   type Algorithm,
   type Branch,
   type DifferentiableReward,
@@ -57,6 +61,7 @@ import {
   type Scored,
   type TrainState,
   type Transition,
+  type UpdateReport,
 } from '../src/plugin.js';
 
 const options = z.strictObject({
@@ -181,8 +186,7 @@ async function learnFrom(
 ): Promise<TrainState> {
   const iteration = state.iteration + 1;
   const groups = groupsOf(collected);
-  const means: Record<string, number> = {};
-  const count = o.innerEpochs * o.minibatches;
+  const reports: UpdateReport[] = [];
   for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
     const key = {seed, iteration, sample: epoch};
     const parts = chunks(shuffled(groups, {...key, purpose: 'directOrder'}), Math.ceil(groups.length / o.minibatches));
@@ -194,12 +198,11 @@ async function learnFrom(
         for (const micro of chunks(part, Math.max(1, Math.floor(learner.microbatch / size))))
           yield gather(collected, micro.flat(), draw, reward!, o);
       })();
-      const {metrics, gradientNorm} = await learner.update(batches, size * part.length);
-      for (const [name, value] of Object.entries({...metrics, gradientNorm})) means[name] = (means[name] ?? 0) + value / count;
+      reports.push(await learner.update(batches, size * part.length));
     }
   }
-  const metrics = Object.fromEntries(Object.entries(means).map(([name, value]) => [`policy/${name}`, value]));
-  return {iteration, memory: null, metrics};
+  const means = meanReports(reports, o.innerEpochs * o.minibatches);
+  return {iteration, memory: null, metrics: prefixed('policy/', means)};
 }
 
 /** The clips of each prompt. */
@@ -332,8 +335,6 @@ function noisedRows(
   return ndarray('float32', clean.shape, data);
 }
 
-const shuffled = <T>(list: readonly T[], key: NoiseKey): T[] => Array.from(permutation(key, list.length), (i) => list[i]);
-
 /** Predictions with gradient of one clip in one pass: for estimates. */
 const predictionsOf = ({variant, gradientSteps, draws}: Options): number => {
   if (variant === 'draftLv') return draws;
@@ -362,16 +363,8 @@ export const direct: Algorithm<typeof options.shape> = {
     sharedStart: false,
     initialMemory: null,
     work: {stepShare: 1, updatesPerIteration: o.innerEpochs * o.minibatches, predictions: o.innerEpochs * predictionsOf(o)},
-    optimizer: {
-      learningRate: o.learningRate,
-      beta1: o.adamBeta1,
-      beta2: o.adamBeta2,
-      weightDecay: o.weightDecay,
-      maxGradientNorm: o.maxGradNorm,
-      averageDecay: o.emaDecay,
-    },
-    learn: (scored$: Observable<Scored>, state, context) =>
-      from(lastValueFrom(scored$.pipe(toArray())).then((all) => learnFrom(all, state, context, o))),
+    optimizer: optimizerOf(o),
+    learn: learnWhole((collected, state, context) => learnFrom(collected, state, context, o)),
   }),
 };
 

@@ -15,7 +15,6 @@
  * Deviation: the optional term `anchorCoefficient` is DDPO's of this project (docs/algorithms/ddpo.md tells why).
  */
 import * as tf from '@tensorflow/tfjs-core';
-import {from, lastValueFrom, toArray, type Observable} from 'rxjs';
 import {z} from 'zod';
 import {
   ConfigError,
@@ -34,14 +33,17 @@ import {
   guardedLogRatio,
   importanceRatio,
   lastTransitions,
+  learnWhole,
   logRatioSums,
   maskedSurrogate,
   movingWindow,
   nextMultiplier,
+  optimizerOf,
   optimizerOptions,
   outsideCount,
   policyGradientOptions,
   policyPasses,
+  prefixed,
   randomWindow,
   referenceDivergence,
   replay,
@@ -297,11 +299,11 @@ async function learnFrom(
     iteration,
     memory: next as unknown as TrainState['memory'],
     metrics: {
-      ...named('policy/', means),
+      ...prefixed('policy/', means),
       'policy/advantageAbs': sizes.reduce((sum, x) => sum + x, 0) / sizes.length,
       'policy/equalGroups': groupSpread(samples.rewards, samples.groups).equal,
       ...(o.klTarget > 0 && {'policy/klCoefficient': memory.klCoefficient}),
-      ...named('policy/multiplier/', multipliers),
+      ...prefixed('policy/multiplier/', multipliers),
     },
   };
 }
@@ -338,9 +340,6 @@ function gather(
     ...(o.klTarget > 0 && {klCoefficient: float32([klCoefficient], [])}),
   };
 }
-
-const named = (prefix: string, values: Readonly<Record<string, number>>): Record<string, number> =>
-  Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]));
 
 /** Refuses a reward without the parts that the combination is about. */
 function checkReward({weights}: {readonly weights?: Readonly<Record<string, number>>}, {combination, floors}: Options): void {
@@ -431,16 +430,8 @@ function configure(o: Options): ConfiguredAlgorithm {
       ...(o.bestOf > 0 && {samples: o.bestOf}),
     },
     checkReward: (reward) => checkReward(reward, o),
-    optimizer: {
-      learningRate: o.learningRate,
-      beta1: o.adamBeta1,
-      beta2: o.adamBeta2,
-      weightDecay: o.weightDecay,
-      maxGradientNorm: o.maxGradNorm,
-      averageDecay: o.emaDecay,
-    },
-    learn: (scored$: Observable<Scored>, state, context) =>
-      from(lastValueFrom(scored$.pipe(toArray())).then((all) => learnFrom(all, state, context, o))),
+    optimizer: optimizerOf(o),
+    learn: learnWhole((collected, state, context) => learnFrom(collected, state, context, o)),
   };
 }
 

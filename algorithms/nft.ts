@@ -13,7 +13,6 @@
  * trained one (docs/algorithms/nft.md tells why).
  */
 import * as tf from '@tensorflow/tfjs-core';
-import {from, lastValueFrom, toArray, type Observable} from 'rxjs';
 import {z} from 'zod';
 import {
   addNoise,
@@ -25,16 +24,20 @@ import {
   gatherLatents,
   groupAdvantages,
   lastTransitions,
+  learnWhole,
   meanOfRows,
+  meanReports,
   ndarray,
   negativeAwareLoss,
   normals,
   oldPolicyDecay,
   oldPolicyNames,
   optimality,
+  optimizerOf,
   optimizerOptions,
-  permutation,
   policyGradientOptions,
+  prefixed,
+  shuffled,
   sizeOf,
   type Algorithm,
   type LearnContext,
@@ -44,6 +47,7 @@ import {
   type Scored,
   type TrainState,
   type TransitionRef,
+  type UpdateReport,
 } from '../src/plugin.js';
 
 const options = z.strictObject({
@@ -141,7 +145,7 @@ async function learnFrom(
   // noised clips and updates
   const clips = lastTransitions(collected).map((ref): TransitionRef => ({...ref, step: ref.step + 1}));
   const iteration = state.iteration + 1;
-  const means: Record<string, number> = {};
+  const reports: UpdateReport[] = [];
   for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
     const draws = clips.flatMap((ref, clip) =>
       Array.from({length: o.drawsPerClip}, (_, i): Draw => ({ref, clip, draw: epoch * o.drawsPerClip + i})),
@@ -149,17 +153,14 @@ async function learnFrom(
     if (draws.length < o.minibatches) {
       throw new ConfigError(`minibatches: wanted at most the ${draws.length} noised clips of a pass; got ${o.minibatches}.`);
     }
-    const order = permutation({seed, purpose: 'nftOrder', iteration, sample: epoch}, draws.length);
-    const shuffled = Array.from(order, (i) => draws[i]);
+    const ordered = shuffled(draws, {seed, purpose: 'nftOrder', iteration, sample: epoch});
     for (let i = 0; i < o.minibatches; i++) {
-      const [start, end] = [i, i + 1].map((n) => Math.round((n * shuffled.length) / o.minibatches));
-      const part = shuffled.slice(start, end);
+      const [start, end] = [i, i + 1].map((n) => Math.round((n * ordered.length) / o.minibatches));
+      const part = ordered.slice(start, end);
       const batches = (function* () {
         for (const micro of chunks(part, learner.microbatch)) yield noisedBatch(collected, micro, r, {seed, iteration}, o);
       })();
-      const {metrics, gradientNorm} = await learner.update(batches, part.length);
-      for (const [name, value] of Object.entries({...metrics, gradientNorm}))
-        means[name] = (means[name] ?? 0) + value / updatesOf(o);
+      reports.push(await learner.update(batches, part.length));
     }
   }
 
@@ -171,7 +172,7 @@ async function learnFrom(
     iteration,
     memory: null,
     metrics: {
-      ...Object.fromEntries(Object.entries(means).map(([name, value]) => [`policy/${name}`, value])),
+      ...prefixed('policy/', meanReports(reports, updatesOf(o))),
       'policy/advantageAbs': advantages.reduce((sum, a) => sum + Math.min(Math.abs(a), o.advantageClip), 0) / advantages.length,
     },
   };
@@ -246,15 +247,7 @@ export const nft: Algorithm<typeof options.shape> = {
     keepsOld: keepsOld(o),
     initialMemory: null,
     work: {stepShare: 1, updatesPerIteration: updatesOf(o), predictions: o.drawsPerClip * o.innerEpochs},
-    optimizer: {
-      learningRate: o.learningRate,
-      beta1: o.adamBeta1,
-      beta2: o.adamBeta2,
-      weightDecay: o.weightDecay,
-      maxGradientNorm: o.maxGradNorm,
-      averageDecay: o.emaDecay,
-    },
-    learn: (scored$: Observable<Scored>, state, context) =>
-      from(lastValueFrom(scored$.pipe(toArray())).then((all) => learnFrom(all, state, context, o))),
+    optimizer: optimizerOf(o),
+    learn: learnWhole((collected, state, context) => learnFrom(collected, state, context, o)),
   }),
 };

@@ -9,11 +9,10 @@ import type {Scalar, Tensor} from '@tensorflow/tfjs-core';
 import type {Observable} from 'rxjs';
 import type {z} from 'zod';
 import type {Trajectories} from './rollout/generate.js';
-import type {Reward} from './reward.js';
+import type {DifferentiableReward, Reward} from './reward.js';
 import type {RunConfig} from './run/runSchema.js';
 import type {WindowPlan} from './learn/windows.js';
 import type {Density} from './numeric/transition.js';
-import type {DifferentiableReward} from './reward.js';
 import type {NdArray} from './tensor/ndarray.js';
 import type {Branch, Params} from './tensor/tree.js';
 

@@ -5,6 +5,7 @@
  * `z.strictObject({...optimizerOptions, ...policyGradientOptions, clipRange: z.number().positive().default(5e-5)})`.
  */
 import {z} from 'zod';
+import type {OptimizerOptions} from './algorithm.js';
 
 /** AdamW with gradient clipping and an average of the weights. */
 export const optimizerOptions = {
@@ -26,6 +27,16 @@ export const optimizerOptions = {
       'Decay per update of the averaged weights that are evaluated and saved; 0 evaluates the trained weights; in [0, 1).',
     ),
 };
+
+/** The learner's settings, from the options of an algorithm that spreads {@link optimizerOptions}. */
+export const optimizerOf = (o: z.output<z.ZodObject<typeof optimizerOptions>>): OptimizerOptions => ({
+  learningRate: o.learningRate,
+  beta1: o.adamBeta1,
+  beta2: o.adamBeta2,
+  weightDecay: o.weightDecay,
+  maxGradientNorm: o.maxGradNorm,
+  averageDecay: o.emaDecay,
+});
 
 /** The clipped policy gradient over denoising steps. */
 export const policyGradientOptions = {

@@ -52,9 +52,12 @@ export type {
   Scored,
   TrainState,
   TransitionBatch,
+  UpdateReport,
 } from './algorithm.js';
 export {anchorLoss, logRatioSums, outsideCount, referenceDivergence} from './learn/policyLoss.js';
+export {learnWhole} from './learn/learnWhole.js';
 export {policyPasses, type PassPlan} from './learn/passes.js';
+export {meanReports, prefixed} from './learn/reports.js';
 export {
   chunks,
   gatherLatents,
@@ -102,6 +105,6 @@ export {
 } from './numeric/severalRewards.js';
 export {clippedSurrogate, importanceRatio, type LogProbabilities} from './numeric/surrogate.js';
 export {meanOf, replay} from './numeric/transition.js';
-export {anchorOption, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
+export {anchorOption, optimizerOf, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
 export {groupMeans, groupNormaliseTensor} from './rewards/groupNormalise.js';
-export {normals, permutation, type NoiseKey} from './tensor/random.js';
+export {normals, permutation, shuffled, type NoiseKey} from './tensor/random.js';

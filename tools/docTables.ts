@@ -22,9 +22,6 @@ export interface DocTable {
 }
 
 const ddpo = algorithms.get('ddpo');
-const direct = algorithms.get('direct');
-const nft = algorithms.get('nft');
-const grpo = algorithms.get('grpo');
 const own = new Set(Object.keys(ddpo.options.shape));
 
 const shown = ({default: value, choices}: KeyDescription): string => {
@@ -46,30 +43,12 @@ const otherNames = ({path}: KeyDescription): string =>
 
 /** Every generated table. */
 export const docTables: readonly DocTable[] = [
-  {
-    file: 'docs/algorithms/ddpo.md',
+  ...algorithms.names.map((name): DocTable => ({
+    file: `docs/algorithms/${name}.md`,
     name: 'options',
     heading: ['option', 'default', 'meaning; unit or range', 'source'],
-    rows: describeKeys(ddpo.options).map(rowOf),
-  },
-  {
-    file: 'docs/algorithms/direct.md',
-    name: 'options',
-    heading: ['option', 'default', 'meaning; unit or range', 'source'],
-    rows: describeKeys(direct.options).map(rowOf),
-  },
-  {
-    file: 'docs/algorithms/nft.md',
-    name: 'options',
-    heading: ['option', 'default', 'meaning; unit or range', 'source'],
-    rows: describeKeys(nft.options).map(rowOf),
-  },
-  {
-    file: 'docs/algorithms/grpo.md',
-    name: 'options',
-    heading: ['option', 'default', 'meaning; unit or range', 'source'],
-    rows: describeKeys(grpo.options).map(rowOf),
-  },
+    rows: describeKeys(algorithms.get(name).options).map(rowOf),
+  })),
   {
     file: 'docs/settings.md',
     name: 'settings',

@@ -2,10 +2,10 @@
  * Clips with a caption that is true and one that is wrong in a single respect: what a matching reward has to tell apart. Neither
  * caption gives itself away: both are captions that a stream might have written, of compositions that are seen in training.
  */
-import {namedFlaws, phrase, promise, type Facts, type NamedFlaw, type ObjectFacts} from './caption.js';
+import {namedFlaws, phrase, promise, type Facts, type ObjectFacts} from './caption.js';
 import {pick, type Draw} from './draws.js';
 import {relations, type ClipSpec, type Preset, type Relation} from './spec.js';
-import {flawOf, isFactHeldOut, specOf, specWhere, withFlaw} from './streams.js';
+import {isFactHeldOut, namedFlawOf, specOf, specWhere, withFlaw} from './streams.js';
 
 /** What can be wrong with a caption. */
 export const counterfactualKinds = ['noun', 'color', 'motion', 'relation', 'count'] as const;
@@ -116,7 +116,7 @@ const weights: Readonly<Record<CounterfactualKind | 'flaw', number>> = {
 export function wrongCaptionOf(preset: Preset, index: number): string {
   const {spec, draw} = specOf(preset, 'pairs', index);
   const facts = promise(spec, draw);
-  const flaw = flawOf('pairs', draw) as NamedFlaw | null;
+  const flaw = namedFlawOf('pairs', draw);
   const wrongFlaw = flaw === null ? pick(namedFlaws, draw('wrongFlaw')) : null;
   const possible = [
     {weight: weights.flaw, captions: [{facts, flaw: wrongFlaw}]},

@@ -1,5 +1,6 @@
 /** The video-text encoders of the world: A for rewards, and B, of another architecture, which no reward may use. */
 import {videoTextEncoder, type EncoderModule} from '../../src/plugin.js';
+import {miniAsset} from './assets.js';
 import {encoderVocabularyOf, tokenizerOf} from './caption.js';
 import type {Preset} from './spec.js';
 
@@ -31,9 +32,6 @@ const sizes: Readonly<Record<string, Sizes>> = {
 
 const patch = [2, 4, 4] as const;
 
-/** The build copies `assets/` into `dist/`, so the way is the same from source and built. */
-const asset = (name: string): URL => new URL(`../../assets/fluentClips-mini-${name}.safetensors`, import.meta.url);
-
 /** The encoders of a preset, the default one first. */
 export function encodersOf(preset: Preset): readonly EncoderModule[] {
   const {side, frames, textLength} = preset;
@@ -54,8 +52,8 @@ export function encodersOf(preset: Preset): readonly EncoderModule[] {
       },
       text: {...text, width: a.width, heads: a.heads, pooling: 'cls'},
       fusion: {layers: 2, heads: a.fusionHeads},
-      weights: preset.name === 'mini' ? asset('encoder-a') : undefined,
-      ...(preset.name === 'mini' && {map: asset('map-a')}),
+      weights: preset.name === 'mini' ? miniAsset('encoder-a') : undefined,
+      ...(preset.name === 'mini' && {map: miniAsset('map-a')}),
     }),
     videoTextEncoder({
       ...shared,

@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {textPolicy, type Environment, type EnvironmentModule, type NdArray} from '../../src/plugin.js';
+import {miniAsset} from './assets.js';
 import {tokenizerOf, vocabularyOf} from './caption.js';
 import {openClips} from './clips.js';
 import {encodersOf} from './encoders.js';
@@ -36,7 +37,7 @@ export function fluentClips(presetName: string): Environment {
     splits: promptSplits,
     prompts: (split, count) => promptsOf(preset, split, count),
     ...policyOf(preset),
-    weights: preset.name === 'mini' ? miniWeights() : undefined,
+    weights: preset.name === 'mini' ? miniAsset('policy') : undefined,
     // Pixels are the latent: at 24×24 a patch of 96 numbers is already what a decoder would start from.
     decode: (latents) => clamp(latents),
     decodeInGraph: (latents) => tf.clipByValue(latents, -1, 1),
@@ -46,9 +47,6 @@ export function fluentClips(presetName: string): Environment {
     openClips: (stream, threads) => openClips(preset, stream, threads),
   };
 }
-
-/** The build copies `assets/` into `dist/`, so the way is the same from source and built. */
-const miniWeights = (): URL => new URL('../../assets/fluentClips-mini-policy.safetensors', import.meta.url);
 
 /** The world as it is registered. */
 export const fluentClipsModule: EnvironmentModule = {

@@ -70,15 +70,18 @@ export function flawOf(stream: ClipStream, draw: Draw): Flaw | null {
   return draw('flawed') < flawShare ? pick<Flaw>(flawsNamed ? namedFlaws : flaws, draw('flaw')) : null;
 }
 
+/** What a caption of the stream says is wrong with its clip, if it says so. */
+export const namedFlawOf = (stream: ClipStream, draw: Draw): NamedFlaw | null =>
+  clipStreams[stream].flawsNamed ? (flawOf(stream, draw) as NamedFlaw | null) : null;
+
 /** A caption that names a flaw; as it is without one. */
 export const withFlaw = (text: string, flaw: NamedFlaw | null): string => (flaw === null ? text : `${text} ${flawWords[flaw]}`);
 
 /** The caption of a clip, with the mistakes of its stream. */
 function captionOf(preset: Preset, stream: ClipStream, spec: ClipSpec, draw: Draw): string {
   const facts = promise(spec, draw);
-  const {captionNoise, flawsNamed} = clipStreams[stream];
-  const text = phrase(captionNoise ? misreport(preset, facts, draw) : facts, draw);
-  return withFlaw(text, flawsNamed ? (flawOf(stream, draw) as NamedFlaw | null) : null);
+  const text = phrase(clipStreams[stream].captionNoise ? misreport(preset, facts, draw) : facts, draw);
+  return withFlaw(text, namedFlawOf(stream, draw));
 }
 
 /** The caption of clip `index` of a stream. */

@@ -9,16 +9,12 @@ import {deviceSettings} from '../run/runSchema.js';
 import {readWeights} from '../run/weights.js';
 import {weightsOf} from '../tune/open.js';
 import {progressLine, type ProgressLine} from './progress.js';
-import {LINE_EVERY, type Training} from './training.js';
+import {encoderSetting, LINE_EVERY, type Training} from './training.js';
 
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
   preset: z.string().min(1).default('mini').describe('Which size of the world, its policy and its encoders.'),
-  encoder: z
-    .string()
-    .min(1)
-    .default('shipped')
-    .describe('Video-text encoder: "shipped", a name, or a file of rlft pretrain encoder.'),
+  encoder: encoderSetting,
   policy: z
     .string()
     .min(1)

@@ -10,7 +10,7 @@ import {openFrozenEncoder} from '../run/frozenEncoder.js';
 import {mapNames} from '../transport/maps/transportMap.js';
 import {deviceSettings} from '../run/runSchema.js';
 import {progressLine, type ProgressLine} from './progress.js';
-import {LINE_EVERY, type Training} from './training.js';
+import {encoderSetting, LINE_EVERY, type Training} from './training.js';
 
 /** Which clips maps are fitted to and measured on. */
 export const pairSettings = {
@@ -42,11 +42,7 @@ export const mapSettings = {
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
   preset: z.string().min(1).default('mini').describe('Which size of the world and of its encoders.'),
-  encoder: z
-    .string()
-    .min(1)
-    .default('shipped')
-    .describe('Video-text encoder: "shipped", a name, or a file of rlft pretrain encoder.'),
+  encoder: encoderSetting,
   map: z.enum(mapNames).default('neural').describe('Kind of map.'),
   seed: z
     .int()

@@ -18,16 +18,13 @@ import {configSources} from './configFlags.js';
 import {progressLine} from './progress.js';
 import {folderOf} from './runFolderFlags.js';
 import {studyLines} from './studyLines.js';
+import {encoderSetting} from './training.js';
 
 /** Settings of every study. */
 export const studySettings = {
   environment: z.string().min(1).default('fluentClips').describe('Name of the world.'),
   preset: z.string().min(1).default('mini').describe('Which size of the world and of its encoders.'),
-  encoder: z
-    .string()
-    .min(1)
-    .default('shipped')
-    .describe('Video-text encoder: "shipped", a name, or a file of rlft pretrain encoder.'),
+  encoder: encoderSetting,
   seed: z
     .int()
     .min(0)

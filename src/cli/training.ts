@@ -18,6 +18,13 @@ export const rateSettings = {
   adamRate: z.number().positive().default(1.5e-3).describe('Peak learning rate of everything else (AdamW); > 0.'),
 };
 
+/** Which encoder what is fitted or studied looks through. */
+export const encoderSetting = z
+  .string()
+  .min(1)
+  .default('shipped')
+  .describe('Video-text encoder: "shipped", a name, or a file of rlft pretrain encoder.');
+
 /** Updates between plain lines: a line for each of thousands would hide everything else. */
 export const LINE_EVERY = 50;
 

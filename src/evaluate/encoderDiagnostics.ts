@@ -91,7 +91,8 @@ export function areaUnderCurve(high: readonly number[], low: readonly number[]):
   return (sum - (high.length * (high.length + 1)) / 2) / (high.length * low.length);
 }
 
-const sign = (x: number): number => (x > 0 ? 1 : x < 0 ? 0 : 0.5);
+/** 1 where a difference has the right sign, 0 where it has not, ½ at 0. */
+export const rightness = (x: number): number => (x > 0 ? 1 : x < 0 ? 0 : 0.5);
 
 /**
  * Counterfactual captions, by kind and all together (`all`).
@@ -120,14 +121,14 @@ export async function measureDiscrimination(
     });
     return {
       items: mine.length,
-      accuracy: mean(mine.flatMap(({matching: [yes, no]}) => [sign(yes), sign(-no)])),
+      accuracy: mean(mine.flatMap(({matching: [yes, no]}) => [rightness(yes), rightness(-no)])),
       auc: both((pairs) =>
         areaUnderCurve(
           pairs.map(([high]) => high),
           pairs.map(([, low]) => low),
         ),
       ),
-      ranked: both((pairs) => mean(pairs.map(([high, low]) => sign(high - low)))),
+      ranked: both((pairs) => mean(pairs.map(([high, low]) => rightness(high - low)))),
     };
   };
   return Object.fromEntries([...probes.kinds, 'all'].map((kind) => [kind, of(kind)]));

@@ -10,9 +10,7 @@ import type {Device} from '../engine/device.js';
 import type {Environment, Judge, Prompt} from '../environment.js';
 import {ConfigError, CorruptFileError} from '../errors.js';
 import {openEncoderSession, type EncoderSession} from '../evaluate/encoderSession.js';
-import {createGenerator} from '../rollout/generate.js';
-import {noiseless} from '../rollout/noiseless.js';
-import {packPolicyFor, putPolicy} from '../rollout/residentPolicy.js';
+import {policySamples} from '../rollout/policySamples.js';
 import {hashParams} from '../run/hashParams.js';
 import {writePreferenceModel} from '../run/preferenceModel.js';
 import type {RunFolder} from '../run/runFolder.js';
@@ -90,7 +88,8 @@ export interface FitPreferenceRequest {
  */
 export async function fitPreference(request: FitPreferenceRequest): Promise<PreferenceMeasurements | undefined> {
   const {frozen, device, samples, labelNoise, plan, seed, folder, signal, report} = request;
-  const clips = await clipsOf(request);
+  const origin = originOf(request);
+  const clips = await clipsOf(request, origin);
   const pairs = clips && rankedPairs(clips.train.totals.data, samples);
   const heldOutPairs = clips && rankedPairs(clips.heldOut.totals.data, samples);
   if (pairs?.length === 0 || heldOutPairs?.length === 0) {
@@ -118,7 +117,7 @@ export async function fitPreference(request: FitPreferenceRequest): Promise<Pref
     heldOut: await measured(clips.heldOut, heldOutPairs),
   };
   await writePreferenceModel(join(folder.path, 'preference.safetensors'), params, frozen, {
-    ...originOf(request),
+    ...origin,
     labelNoise: String(labelNoise),
     trainPairs: String(pairs.length),
     heldOutPairs: String(heldOutPairs.length),
@@ -148,9 +147,8 @@ interface ClipSets {
 }
 
 /** Clips from the folder, or made and put there; undefined if the signal aborts first. */
-async function clipsOf(request: FitPreferenceRequest): Promise<ClipSets | undefined> {
+async function clipsOf(request: FitPreferenceRequest, origin: Readonly<Record<string, string>>): Promise<ClipSets | undefined> {
   const {environment, frozen, device, prompts, heldOut, folder} = request;
-  const origin = originOf(request);
   const path = join(folder.path, 'features.safetensors');
   if (existsSync(path)) return readClipSets(path, origin);
   const judge = environment.openJudge?.(JUDGE_THREADS);
@@ -179,27 +177,20 @@ async function judgedClips(
   prompts: readonly Prompt[],
   {done, total}: {readonly done: number; readonly total: number},
 ): Promise<JudgedClips | undefined> {
-  const layout = packPolicyFor(environment, policy);
-  const generate = createGenerator(environment, device, layout, 'gaussian', 1);
-  const resident = await putPolicy(device, policy, layout);
-  const batch = Math.max(1, Math.floor(DEVICE_BATCH / samples));
+  const atOnce = Math.max(1, Math.floor(DEVICE_BATCH / samples));
+  const how = {policy, prompts, samples, steps: samplingSteps, seed, purpose: 'preference', atOnce};
   const parts: JudgedClips[] = [];
-  try {
-    for (let first = 0; first < prompts.length; first += batch) {
-      if (signal.aborted) return undefined;
-      const some = prompts.slice(first, first + batch);
-      const request = noiseless({prompts: some, samples, steps: samplingSteps, seed, purpose: 'preference'});
-      const made = await generate(resident, request);
-      const judgements = await judge.judge(made.videos, made.prompts);
-      parts.push({
-        text: await session.embedTexts(made.prompts.map(({text}) => text)),
-        video: await session.embedVideos(made.videos),
-        totals: float32(judgements.map((scores) => scores['total'] as number)),
-      });
-      report({kind: 'sampling', done: done + first + some.length, total});
-    }
-  } finally {
-    await device.free(resident);
+  if (signal.aborted) return undefined;
+  let made = done;
+  for await (const {videos, prompts: own} of policySamples({environment, device, ...how})) {
+    const judgements = await judge.judge(videos, own);
+    parts.push({
+      text: await session.embedTexts(own.map(({text}) => text)),
+      video: await session.embedVideos(videos),
+      totals: float32(judgements.map((scores) => scores['total'] as number)),
+    });
+    report({kind: 'sampling', done: (made += own.length / samples), total});
+    if (signal.aborted && made < done + prompts.length) return undefined;
   }
   const all = (of: keyof JudgedClips): NdArray<'float32'> => concatRows(parts.map((part) => part[of]));
   return {text: all('text'), video: all('video'), totals: all('totals')};

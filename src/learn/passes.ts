@@ -1,6 +1,7 @@
 /** The updates of an iteration of a clipped policy gradient: passes over (sample, step) pairs in minibatches, and the anchor. */
-import type {Learner, Scored, TransitionBatch} from '../algorithm.js';
-import {permutation, type NoiseKey} from '../tensor/random.js';
+import type {Learner, Scored, TransitionBatch, UpdateReport} from '../algorithm.js';
+import {shuffled, type NoiseKey} from '../tensor/random.js';
+import {meanReports} from './reports.js';
 import {chunks, gatherStates, type TransitionRef} from './transitions.js';
 
 /** Share of the trajectories whose last step is held: the term is steady, and each of them costs as much as a step to learn from. */
@@ -43,8 +44,7 @@ export async function policyPasses({
 }: PassPlan): Promise<Record<string, number>> {
   const {innerEpochs, minibatches, timestepFraction, anchorCoefficient} = options;
   const {name, seed, iteration} = key;
-  const means: Record<string, number> = {};
-  const count = innerEpochs * minibatches;
+  const reports: UpdateReport[] = [];
   for (let epoch = 0; epoch < innerEpochs; epoch++) {
     const order = (purpose: string): NoiseKey => ({seed, purpose: `${name}${purpose}`, iteration, sample: epoch});
     const drawn = drawSteps(noisy, timestepFraction, order('Steps'));
@@ -61,15 +61,11 @@ export async function policyPasses({
         // The learner divides by the noisy steps; this makes of the last steps a mean of their own.
         for (const micro of chunks(held, learner.microbatch)) yield gatherStates(collected, micro, part.length / held.length);
       })();
-      const {metrics, gradientNorm} = await learner.update(batches, part.length);
-      for (const [metric, value] of Object.entries({...metrics, gradientNorm}))
-        means[metric] = (means[metric] ?? 0) + value / count;
+      reports.push(await learner.update(batches, part.length));
     }
   }
-  return means;
+  return meanReports(reports, innerEpochs * minibatches);
 }
-
-const shuffled = <T>(list: readonly T[], key: NoiseKey): T[] => Array.from(permutation(key, list.length), (i) => list[i]);
 
 /** A random share of each trajectory's steps, at least one of each. */
 function drawSteps(refs: readonly TransitionRef[], fraction: number, key: NoiseKey): TransitionRef[] {

@@ -52,6 +52,7 @@ const noisesOf = (scored: readonly Scored[], refs: readonly TransitionRef[]): Nd
     scored[0].trajectories.latents[0].shape.slice(1),
     refs.map((ref) => [trajectoriesOf(scored, ref).noises![ref.step]!, ref.row]),
   );
+
 /**
  * Gathers latents and text states: `latent` and `text` `[n, …]`. A reference whose step is the number of steps means the clean latent
  * at the end.

@@ -1,6 +1,6 @@
 /** Attention as a picture: a row for each word, in each panel a cell for each frame, in the cell the places of the frame. */
 import type {NdArray} from '../tensor/ndarray.js';
-import {canvas, clipSize, drawFrame, drawText, fillRectangle, wrapText, type Colour} from './canvas.js';
+import {canvas, clipSize, drawFrame, drawText, fillRectangle, ink, paper, wrapText} from './canvas.js';
 import {glyph} from './font.js';
 import {heatColour} from './heatMap.js';
 import {png, type Picture} from './pictures.js';
@@ -27,8 +27,6 @@ const wide = 40;
 const left = 130;
 const letter = 2;
 const line = (glyph.height + 2) * letter;
-const paper: Colour = [250, 250, 250];
-const ink: Colour = [30, 30, 30];
 
 /** Draws an example. The largest weight of a word in a panel is the lightest, so that words and panels can be compared in form. */
 export async function attentionSheet({caption, clip, panels}: AttentionExample): Promise<Picture> {

@@ -6,6 +6,11 @@ import {glyph, glyphOf, printable} from './font.js';
 /** Red, green and blue, each 0 to 255. */
 export type Colour = readonly [number, number, number];
 
+/** What pictures are drawn on, and what is written on them. */
+export const paper: Colour = [250, 250, 250];
+/** See {@link paper}. */
+export const ink: Colour = [30, 30, 30];
+
 /** A picture that can be drawn on; `pixels` is `[height, width, 3]`. */
 export interface Canvas {
   readonly width: number;

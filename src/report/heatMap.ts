@@ -1,5 +1,5 @@
 /** Numbers of a table as colours, with the numbers on them. */
-import {canvas, drawText, fillRectangle, type Colour} from './canvas.js';
+import {canvas, drawText, fillRectangle, ink, paper, type Colour} from './canvas.js';
 import {glyph} from './font.js';
 import {png, type Picture} from './pictures.js';
 
@@ -20,8 +20,6 @@ export interface HeatMap {
 const cell = {width: 104, height: 48};
 const margin = {left: 110, top: 92, right: 20, bottom: 20};
 const letter = 2;
-const paper: Colour = [250, 250, 250];
-const ink: Colour = [30, 30, 30];
 
 /** From dark violet over green to yellow, so that more is lighter in grey too. The colours are those of matplotlib’s viridis. */
 const scale: readonly Colour[] = [

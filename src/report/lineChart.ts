@@ -1,6 +1,6 @@
 /** Curves in a picture: points joined by lines, with intervals where there are any. */
 import type {Interval} from '../evaluate/bootstrap.js';
-import {canvas, drawText, fillRectangle, type Canvas, type Colour} from './canvas.js';
+import {canvas, drawText, fillRectangle, ink, paper, type Canvas, type Colour} from './canvas.js';
 import {glyph} from './font.js';
 import {png, type Picture} from './pictures.js';
 
@@ -39,8 +39,6 @@ export const seriesColours: readonly Colour[] = [
 
 const size = {width: 720, height: 480};
 const plot = {left: 96, top: 64, right: 690, bottom: 410};
-const paper: Colour = [250, 250, 250];
-const ink: Colour = [30, 30, 30];
 const faint: Colour = [205, 205, 205];
 const letter = 2;
 const TICKS = 6;

@@ -6,7 +6,7 @@
 import sharp from 'sharp';
 import {ShapeError} from '../errors.js';
 import {sizeOf, type NdArray} from '../tensor/ndarray.js';
-import {canvas, clipSize, drawFrame, drawText, wrapText, type Canvas, type Colour} from './canvas.js';
+import {canvas, clipSize, drawFrame, drawText, ink, paper, wrapText, type Canvas, type Colour} from './canvas.js';
 import {glyph} from './font.js';
 
 /** A finished picture file. */
@@ -41,8 +41,6 @@ export interface SheetOptions {
   readonly minimumSide?: number;
 }
 
-const background: Colour = [250, 250, 250];
-const ink: Colour = [30, 30, 30];
 const faint: Colour = [110, 110, 110];
 const letter = 2;
 const lineHeight = (glyph.height + 2) * letter;
@@ -78,7 +76,7 @@ function enlarged(clip: NdArray<'uint8'>, {minimumSide = 128}: AnimationOptions)
   const {frames, height, width} = clipSize(clip);
   const scale = scaleFor(clip, minimumSide);
   return Array.from({length: frames}, (_, frame) => {
-    const page = canvas(width * scale, height * scale, background);
+    const page = canvas(width * scale, height * scale, paper);
     drawFrame(page, clip, frame, 0, 0, scale);
     return page;
   });
@@ -148,7 +146,7 @@ function layOut(rows: readonly SheetRow[], {headings = [], minimumSide = 72}: Sh
   const captions = rows.map((row) => wrapText(row.caption, textWidth, letter, 4));
   const top = headings.length > 0 ? lineHeight + gap : 0;
   const heights = captions.map((lines) => cell.height + gap + lines.length * lineHeight + wideGap);
-  const sheet = canvas(textWidth + 2 * wideGap, wideGap + top + heights.reduce((a, b) => a + b, 0), background);
+  const sheet = canvas(textWidth + 2 * wideGap, wideGap + top + heights.reduce((a, b) => a + b, 0), paper);
   const left = (column: number): number => wideGap + column * (groupWidth + wideGap);
   headings.forEach((heading, column) => {
     const [line = ''] = wrapText(heading, groupWidth, letter, 1);

@@ -1,5 +1,5 @@
 /** Points in a plane, in panels side by side on the same axes. */
-import {canvas, drawText, fillRectangle, type Colour} from './canvas.js';
+import {canvas, drawText, fillRectangle, ink, paper, type Colour} from './canvas.js';
 import {glyph} from './font.js';
 import {seriesColours} from './lineChart.js';
 import {png, type Picture} from './pictures.js';
@@ -22,9 +22,7 @@ const gap = 24;
 const top = 64;
 const bottom = 48;
 const letter = 2;
-const paper: Colour = [250, 250, 250];
 const field: Colour = [240, 240, 240];
-const ink: Colour = [30, 30, 30];
 
 /** Draws panels; all have the axes that hold all points. */
 export async function scatterPlot(title: string, panels: readonly ScatterPanel[]): Promise<Picture> {

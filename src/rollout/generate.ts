@@ -121,7 +121,7 @@ export function createGenerator(
 
     const latents: NdArray<'float32'>[] = [];
     const logProbs: Float32Array[] = [];
-    const noises: (NdArray<'float32'> | undefined)[] = [];
+    const noises: (NdArray<'float32'> | undefined)[] | undefined = request.keepNoise === true ? [] : undefined;
     // Noise index 0 is the initial latent, k + 1 the noise of step k.
     let latent = request.sharedStart ? draw(request, request.prompts, () => 0, 0) : draw(request, all, (row) => row % samples, 0);
     let spread = !request.sharedStart;
@@ -140,7 +140,7 @@ export function createGenerator(
       latents.push(spread ? latent : take(latent, rowOf));
       const noise = row.std > 0 ? draw(request, all, (i) => i % samples, k + 1) : undefined;
       const {outputs} = noise ? await act({...inputs, std: column(n, row.std), noise}) : await walk(inputs);
-      noises.push(noise);
+      noises?.push(noise);
       const {next, logProb} = outputs as Params & {next: NdArray<'float32'>; logProb?: NdArray<'float32'>};
       logProbs.push(logProb?.data ?? new Float32Array(all.length));
       latent = next;
@@ -155,7 +155,7 @@ export function createGenerator(
       text,
       textRow: rowOf,
       table,
-      ...(request.keepNoise === true && {noises}),
+      ...(noises && {noises}),
       videos: environment.decode(latent),
     };
   };

@@ -3,6 +3,8 @@
  *
  * @source PISCES, arXiv:2602.01624, figure 8.
  */
+import type {Interval} from '../evaluate/bootstrap.js';
+import {statistics} from '../numeric/advantages.js';
 import {heatMap} from '../report/heatMap.js';
 import type {RefineOptions} from '../transport/refineAttention.js';
 import {BEST_WEIGHT, VANILLA} from './attentionSettings.js';
@@ -25,11 +27,7 @@ export interface CostsStudyRequest extends Omit<MatchingStudyRequest, 'solvers'>
 
 const cellName = (temporalWeight: number, spatialWeight: number): string => `γ ${temporalWeight}, η ${spatialWeight}`;
 
-/** √(Σ(x − x̄)²/n). */
-const deviationOf = (values: readonly number[]): number => {
-  const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
-};
+const rangeOf = (values: readonly number[]): number => Math.max(...values) - Math.min(...values);
 
 /** Runs the study. */
 export async function costsStudy(request: CostsStudyRequest): Promise<Study> {
@@ -53,7 +51,11 @@ export async function costsStudy(request: CostsStudyRequest): Promise<Study> {
     draws,
   );
   const [none, both] = [cellName(0, 0), cellName(BEST_WEIGHT, BEST_WEIGHT)];
-  const spread = combined('accuracy', (value) => deviationOf(grid.map(({name}) => value(name))));
+  /** Of a function of what all cells have. */
+  const overGrid = (measure: 'accuracy' | 'auc', of: (values: readonly number[]) => number): Interval =>
+    combined(measure, (value) => of(grid.map(({name}) => value(name))));
+  const deviation = (values: readonly number[]): number => statistics(values).std;
+  const spread = overGrid('accuracy', deviation);
   const claims = [
     claim({
       name: 'robust',
@@ -115,18 +117,12 @@ export async function costsStudy(request: CostsStudyRequest): Promise<Study> {
           {
             measure: 'accuracy',
             deviation: spread,
-            'largest less smallest': combined('accuracy', (value) => {
-              const values = grid.map(({name}) => value(name));
-              return Math.max(...values) - Math.min(...values);
-            }),
+            'largest less smallest': overGrid('accuracy', rangeOf),
           },
           {
             measure: 'AUC',
-            deviation: combined('auc', (value) => deviationOf(grid.map(({name}) => value(name)))),
-            'largest less smallest': combined('auc', (value) => {
-              const values = grid.map(({name}) => value(name));
-              return Math.max(...values) - Math.min(...values);
-            }),
+            deviation: overGrid('auc', deviation),
+            'largest less smallest': overGrid('auc', rangeOf),
           },
         ],
       },

@@ -2,6 +2,7 @@
  * How well true captions are told from wrong ones, as functions of a list of items: what a bootstrap over items needs, thousands
  * of times. What can be done once (sorting) is done once.
  */
+import {rightness} from '../evaluate/encoderDiagnostics.js';
 
 /** Scores of items: of the true caption and of the wrong one, positive where the encoder says that caption and clip match. */
 export interface ItemScores {
@@ -13,8 +14,6 @@ export interface ItemScores {
 
 /** A statistic of some of the items, by their indices; an item may stand there several times. */
 export type ItemStatistic = (indices: ArrayLike<number>) => number;
-
-const rightness = (x: number): number => (x > 0 ? 1 : x < 0 ? 0 : 0.5);
 
 /** The mean of what each item has. */
 export const meanOver =

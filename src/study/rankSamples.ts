@@ -4,9 +4,7 @@ import type {Environment, Judge} from '../environment.js';
 import type {EncoderSession} from '../evaluate/encoderSession.js';
 import {applyMap} from '../fit/measureMap.js';
 import {kendall} from '../numeric/rankCorrelation.js';
-import {createGenerator} from '../rollout/generate.js';
-import {noiseless} from '../rollout/noiseless.js';
-import {packPolicyFor, putPolicy} from '../rollout/residentPolicy.js';
+import {policySamples} from '../rollout/policySamples.js';
 import {concatRows, type NdArray} from '../tensor/ndarray.js';
 import type {Params} from '../tensor/tree.js';
 import type {TransportMap} from '../transport/maps/transportMap.js';
@@ -53,25 +51,18 @@ export async function judgedSamples(
   {policy, judge, prompts: count, samples, steps, seed}: SamplesPlan,
   report: (progress: StudyProgress) => void,
 ): Promise<JudgedSamples> {
-  const layout = packPolicyFor(environment, policy);
-  const generate = createGenerator(environment, device, layout, 'gaussian', 1);
-  const resident = await putPolicy(device, policy, layout);
   const prompts = environment.prompts('heldOut', count);
   const videos: NdArray<'float32'>[] = [];
   const scores: Record<JudgedBy, number[]> = {total: [], quality: [], semantic: []};
-  try {
-    for (let first = 0; first < count; first += PROMPTS_AT_ONCE) {
-      const part = prompts.slice(first, first + PROMPTS_AT_ONCE);
-      const made = await generate(resident, noiseless({prompts: part, samples, steps, seed, purpose: 'study'}));
-      for (const judgement of await judge.judge(made.videos, made.prompts)) {
-        const aggregate = judge.aggregate([judgement]);
-        for (const name of judgedBy) scores[name].push(aggregate[name]);
-      }
-      videos.push(await session.embedVideos(made.videos));
-      report({stage: 'sampling', done: first + part.length, total: count});
+  const how = {policy, prompts, samples, steps, seed, purpose: 'study', atOnce: PROMPTS_AT_ONCE};
+  let done = 0;
+  for await (const made of policySamples({environment, device, ...how})) {
+    for (const judgement of await judge.judge(made.videos, made.prompts)) {
+      const aggregate = judge.aggregate([judgement]);
+      for (const name of judgedBy) scores[name].push(aggregate[name]);
     }
-  } finally {
-    await device.free(resident);
+    videos.push(await session.embedVideos(made.videos));
+    report({stage: 'sampling', done: (done += made.prompts.length / samples), total: count});
   }
   return {text: await session.embedTexts(prompts.map(({text}) => text)), video: concatRows(videos), samples, scores};
 }

@@ -219,3 +219,6 @@ export function permutation(key: NoiseKey, n: number): Int32Array {
   });
   return out;
 }
+
+/** A list in random order. */
+export const shuffled = <T>(list: readonly T[], key: NoiseKey): T[] => Array.from(permutation(key, list.length), (i) => list[i]);

@@ -7,6 +7,7 @@ import type {Algorithm} from '../../src/algorithm.js';
 import {grpo} from '../../algorithms/grpo.js';
 import {brightness} from '../../rewards/brightness.js';
 import {nearTarget} from '../../rewards/nearTarget.js';
+import type {RewardModule} from '../../src/reward.js';
 import {composeReward} from '../../src/rewards/composeReward.js';
 import {createRunFolder} from '../../src/run/runFolder.js';
 import {readMetrics} from '../../src/run/metrics.js';
@@ -25,14 +26,18 @@ describe('logged metrics', function () {
   const folder = temporaryFolder();
 
   /** Names that one small iteration of an algorithm logs. */
-  async function loggedBy(algorithm: Algorithm, options: Readonly<Record<string, unknown>>): Promise<string[]> {
+  async function loggedBy(
+    algorithm: Algorithm,
+    options: Readonly<Record<string, unknown>>,
+    reward?: RewardModule,
+  ): Promise<string[]> {
     const world = flatColoursModule.open('tiny');
     const run = await createRunFolder(folder(), {force: true});
     await runTuning({
       config: tuneConfig(algorithm, {
         environment: 'flatColours',
         preset: 'tiny',
-        reward: 'brightness',
+        reward: reward?.name ?? 'brightness',
         iterations: 1,
         promptsPerIteration: 2,
         samplesPerPrompt: 2,
@@ -42,6 +47,7 @@ describe('logged metrics', function () {
       }),
       environment: world,
       params: world.initialise(0),
+      ...(reward && {reward}),
       folder: run,
     });
     const [row] = await readMetrics(run.metrics);
@@ -63,61 +69,22 @@ describe('logged metrics', function () {
   });
 
   it('of direct with all its terms are the rows of its page', async () => {
-    const world = flatColoursModule.open('tiny');
-    const run = await createRunFolder(folder(), {force: true});
-    await runTuning({
-      config: tuneConfig(direct, {
-        environment: 'flatColours',
-        preset: 'tiny',
-        reward: 'brightness',
-        iterations: 1,
-        promptsPerIteration: 2,
-        samplesPerPrompt: 2,
-        samplingSteps: 3,
-        evaluation: {prompts: 2, steps: 2},
-      }),
-      environment: world,
-      params: world.initialise(0),
-      folder: run,
-    });
-    const [row] = await readMetrics(run.metrics);
-    const logged = Object.keys(row).filter((name) => name !== 'iteration');
-    expect(logged.sort()).to.deep.equal(described('docs/algorithms/direct.md'));
+    expect(await loggedBy(direct, {})).to.deep.equal(described('docs/algorithms/direct.md'));
   });
 
   it('of GRPO with all its terms are the rows of its page, and those that it shares with DDPO', async () => {
-    const world = flatColoursModule.open('tiny');
     const reward = composeReward('brightness + nearTarget', [brightness, nearTarget]);
     const logged = new Set<string>();
     for (const options of [
       {objective: 'dppo', minibatches: 2, klCoefficient: 0.1, klTarget: 1, anchorCoefficient: 0.1},
       {combination: 'constrained', floors: {nearTarget: 0}},
     ]) {
-      const run = await createRunFolder(folder(), {force: true});
-      await runTuning({
-        config: tuneConfig(grpo, {
-          environment: 'flatColours',
-          preset: 'tiny',
-          reward: reward.name,
-          iterations: 1,
-          promptsPerIteration: 2,
-          samplesPerPrompt: 2,
-          samplingSteps: 3,
-          evaluation: {prompts: 2, steps: 2},
-          ...options,
-        }),
-        environment: world,
-        params: world.initialise(0),
-        reward,
-        folder: run,
-      });
-      const [row] = await readMetrics(run.metrics);
-      Object.keys(row).forEach((name) => logged.add(name));
+      for (const name of await loggedBy(grpo, options, reward)) logged.add(name);
     }
     const own = described('docs/algorithms/grpo.md');
     expect(own.filter((name) => !logged.has(name))).to.deep.equal([]);
     expect(read('docs/algorithms/grpo.md')).to.include('`policy/multiplier/<name>`');
-    const known = [...own, ...described('docs/algorithms/ddpo.md'), 'iteration', 'policy/multiplier/nearTarget'];
+    const known = [...own, ...described('docs/algorithms/ddpo.md'), 'policy/multiplier/nearTarget'];
     const parts = ['reward/brightness', 'reward/nearTarget'];
     expect([...logged].filter((name) => ![...known, ...parts].includes(name))).to.deep.equal([]);
   });
