@@ -110,6 +110,22 @@ export interface MaskedVideo {
   loss(params: Branch<Tensor>, decoder: Branch<Tensor>, videos: Tensor, visible: Tensor): Tensor;
 }
 
+/** Masked language modelling: hidden words of a caption are guessed from the rest and from its clip, through the fusion. */
+export interface MaskedWords {
+  /** Whether a token id is a word: neither padding nor CLS. */
+  isWord(id: number): boolean;
+  /** Freshly initialised parameters of the decoder, which is not part of the encoder. */
+  initialise(seed: number): Params;
+  /**
+   * Cross-entropy of the hidden words.
+   *
+   * @param tokens `[B, N]` int32, none hidden yet.
+   * @param hidden `[B, N]`: 1 where a word is to be hidden.
+   * @returns a scalar.
+   */
+  loss(params: Branch<Tensor>, decoder: Branch<Tensor>, tokens: Tensor, hidden: Tensor, video: EncodedVideo): Tensor;
+}
+
 /** An encoder as a world offers it. */
 export interface EncoderModule {
   readonly name: string;
@@ -122,8 +138,9 @@ export interface EncoderModule {
   readonly weights: URL | undefined;
   /** Where the transport map that was fitted to those parameters lies; undefined if none ships. */
   readonly map?: URL;
-  /** What else it is trained on; without it, on pairs alone. */
+  /** What else it is trained on; without them, on pairs alone. */
   readonly maskedVideo?: MaskedVideo;
+  readonly maskedWords?: MaskedWords;
 }
 
 /** An encoder with its trained parameters. */

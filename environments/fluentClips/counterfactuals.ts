@@ -99,14 +99,18 @@ export function counterfactualOf(preset: Preset, index: number): Counterfactual 
   return {kind, spec, text: phrase(promise(spec, draw), draw), wrong: phrase(wrong, draw)};
 }
 
-/** How often each kind is chosen among those that a clip allows: few clips have a relation, and motions are learnt last. */
-const weights: Readonly<Record<CounterfactualKind | 'flaw', number>> = {
+/**
+ * How often each kind is chosen among those that a clip allows: few clips have a relation, few are spoilt, and motions are learnt
+ * last.
+ */
+const weights: Readonly<Record<CounterfactualKind | 'flaw' | 'noFlaw', number>> = {
   noun: 1,
   color: 1,
   motion: 3,
   relation: 12,
   count: 1,
-  flaw: 1,
+  flaw: 2,
+  noFlaw: 6,
 };
 
 /**
@@ -119,7 +123,7 @@ export function wrongCaptionOf(preset: Preset, index: number): string {
   const flaw = namedFlawOf('pairs', draw);
   const wrongFlaw = flaw === null ? pick(namedFlaws, draw('wrongFlaw')) : null;
   const possible = [
-    {weight: weights.flaw, captions: [{facts, flaw: wrongFlaw}]},
+    {weight: flaw === null ? weights.flaw : weights.noFlaw, captions: [{facts, flaw: wrongFlaw}]},
     ...kindsOf(preset).map((kind) => ({
       weight: weights[kind],
       captions: alternatives(preset, kind, spec, facts, draw)

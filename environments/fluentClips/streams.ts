@@ -11,6 +11,9 @@ import {sampleSpec, type Frequencies} from './sample.js';
 import type {ClipSpec, Preset} from './spec.js';
 import {ConfigError, type Prompt} from '../../src/plugin.js';
 
+/** Name of a stream of clips. */
+export type ClipStream = 'train' | 'validation' | 'curated' | 'pairs';
+
 /** How the clips of a stream are made. */
 interface StreamKind {
   readonly frequencies: Frequencies;
@@ -19,22 +22,22 @@ interface StreamKind {
   /** Whether captions name the flaw; only flaws that have a name come then. */
   readonly flawsNamed: boolean;
   readonly captionNoise: boolean;
+  /** Share of clips of two objects. Default: the preset's. */
+  readonly pairShare?: number;
 }
 
 /**
  * Streams of captioned clips: `train` is the policy's pre-training data with its web-like flaws, `validation` the same
  * without them, `curated` clean and uniform (real videos for a quality reward), `pairs` what an encoder learns from: there
- * captions say what is wrong with a clip, or the encoder would learn not to see it.
+ * captions say what is wrong with a clip, or the encoder would learn not to see it, and half of the clips have two objects, or it
+ * would see few relations.
  */
-export const clipStreams = {
+export const clipStreams: Readonly<Record<ClipStream, StreamKind>> = {
   train: {frequencies: 'zipf', flawShare: 0.25, flawsNamed: false, captionNoise: true},
   validation: {frequencies: 'zipf', flawShare: 0, flawsNamed: false, captionNoise: false},
   curated: {frequencies: 'uniform', flawShare: 0, flawsNamed: false, captionNoise: false},
-  pairs: {frequencies: 'zipf', flawShare: 0.25, flawsNamed: true, captionNoise: true},
-} as const satisfies Record<string, StreamKind>;
-
-/** Name of a stream of clips. */
-export type ClipStream = keyof typeof clipStreams;
+  pairs: {frequencies: 'zipf', flawShare: 0.3, flawsNamed: true, captionNoise: true, pairShare: 0.5},
+};
 
 /** Splits of prompts. */
 export const promptSplits = ['train', 'heldOut', 'heldOutCompositional'] as const;
@@ -61,8 +64,12 @@ export function specWhere(
 }
 
 /** What clip `index` of a stream shows, and its draws. */
-export const specOf = (preset: Preset, stream: ClipStream, index: number): {spec: ClipSpec; draw: Draw} =>
-  specWhere(preset, `clips/${stream}`, index, clipStreams[stream].frequencies, (spec) => !isClipHeldOut(spec));
+export function specOf(preset: Preset, stream: ClipStream, index: number): {spec: ClipSpec; draw: Draw} {
+  const {frequencies, pairShare = preset.pairShare} = clipStreams[stream];
+  const name = `clips/${stream}`;
+  const share = preset.pairShare > 0 ? pairShare : 0;
+  return specWhere(preset, name, index, frequencies, (spec) => !isClipHeldOut(spec), drawsFor(name, index)('pair') < share);
+}
 
 /** What is wrong with a clip of a stream, if anything. */
 export function flawOf(stream: ClipStream, draw: Draw): Flaw | null {

@@ -40,6 +40,11 @@ const schema = z.strictObject({
     .min(0)
     .default(5)
     .describe('What the error of hidden pixels is multiplied with in the loss; 0: nothing is hidden; ≥ 0.'),
+  maskedWordsWeight: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('What the cross-entropy of hidden words is multiplied with in the loss; 0: no word is hidden; ≥ 0.'),
   every: z.int().min(1).default(20_000).describe('Pairs between saved weights and their measurement; ≥ 1.'),
   retrieval: z
     .int()
@@ -82,9 +87,9 @@ function narrator(line: ProgressLine): (event: EncoderEvent) => void {
         break;
       case 'update': {
         const {updates, pairs, fraction, metrics} = event.progress;
-        const {contrast, matching, masked} = metrics;
+        const {contrast, matching, masked, maskedWords} = metrics;
         if (updates % LINE_EVERY === 0)
-          line.update({label: `update ${updates}`, fraction, values: {pairs, contrast, matching, masked}});
+          line.update({label: `update ${updates}`, fraction, values: {pairs, contrast, matching, masked, maskedWords}});
         break;
       }
       case 'measured':
@@ -121,13 +126,13 @@ export const encoderPretraining: Training<EncoderConfig> = {
       throw new ConfigError(`--queue: wanted at least the batch of ${config.batch} pairs; got ${config.queue}.`);
   },
   async run(config, folder, resume, io) {
-    const {pairs, batch, queue, muonRate, adamRate, emaDecay, maskedWeight} = config;
+    const {pairs, batch, queue, muonRate, adamRate, emaDecay, maskedWeight, maskedWordsWeight} = config;
     const device = await openDevice(config.device, {threads: config.threads});
     try {
       await pretrainEncoder({
         ...encoderIn(config),
         device,
-        plan: {pairs, batch, queue, muonRate, adamRate, averageDecay: emaDecay, maskedWeight},
+        plan: {pairs, batch, queue, muonRate, adamRate, averageDecay: emaDecay, maskedWeight, maskedWordsWeight},
         seed: config.seed,
         folder,
         resume,

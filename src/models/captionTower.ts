@@ -79,15 +79,28 @@ export function pooledText(pooling: TextPooling, states: tf.Tensor, valid: tf.Te
   return tf.div(tf.reshape(sum, [batch, d]), tf.maximum(tf.sum(valid, 1, true), 1));
 }
 
+/** Words that the tower is not shown: where (`places [B, N]`, 1 there), and what stands there instead (`vector [D]`). */
+export interface HiddenWords {
+  readonly places: tf.Tensor;
+  readonly vector: tf.Tensor;
+}
+
 /** Normalised states of the tokens `[B, N, D]`. */
 export function captionTower(
   config: CaptionTowerConfig,
   params: Branch<tf.Tensor>,
   tokens: tf.Tensor,
   valid: tf.Tensor,
+  hidden?: HiddenWords,
 ): tf.Tensor {
   const bias = paddingBias(valid);
-  let x = tf.add(tf.gather(weight(params, 'embedding'), tokens as tf.Tensor2D), weight(params, 'position'));
+  const words = tf.gather(weight(params, 'embedding'), tokens as tf.Tensor2D);
+  let x = tf.add(hidden ? covered(words, hidden) : words, weight(params, 'position'));
   for (let i = 0; i < config.depth; i++) x = transformerBlock(branch(branch(params, 'blocks'), String(i)), x, config.heads, bias);
   return layerNorm(x);
+}
+
+function covered(words: tf.Tensor, {places, vector}: HiddenWords): tf.Tensor {
+  const there = tf.expandDims(places, 2);
+  return tf.add(tf.mul(words, tf.sub(1, there)), tf.mul(there, vector));
 }

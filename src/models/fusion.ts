@@ -44,13 +44,13 @@ export function initialiseFusion(init: Initialiser, {layers, width, videoWidth}:
 }
 
 /**
- * Whether captions and videos match.
+ * States of a caption's tokens, normalised, after they have looked at the video.
  *
  * @param videoStates `[B, M, videoWidth]`.
  * @param refine what to put in the place of each layer's weights.
- * @returns logits `[B, 2]`: no match, match.
+ * @returns `[B, N, width]`.
  */
-export function fuse(
+export function fusedStates(
   config: FusionConfig,
   params: Branch<tf.Tensor>,
   text: EncodedText,
@@ -64,8 +64,17 @@ export function fuse(
     x = tf.add(x, crossAttention(config, branch(block, 'cross'), x, text, videoStates, layer, refine));
     x = transformerBlock(block, x, config.heads, bias);
   }
-  return linear(branch(params, 'head'), pooledText(config.pooling, layerNorm(x), text.valid));
+  return layerNorm(x);
 }
+
+/**
+ * Whether captions and videos match.
+ *
+ * @param states of {@link fusedStates}. @param valid `[B, N]`: 1 where there is a token.
+ * @returns logits `[B, 2]`: no match, match.
+ */
+export const matchOf = (config: FusionConfig, params: Branch<tf.Tensor>, states: tf.Tensor, valid: tf.Tensor): tf.Tensor =>
+  linear(branch(params, 'head'), pooledText(config.pooling, states, valid));
 
 function crossAttention(
   {heads, width}: FusionConfig,

@@ -16,6 +16,7 @@ import {
   tokenMasks,
   withCls,
   type CaptionTowerConfig,
+  type HiddenWords,
 } from './captionTower.js';
 import {
   convolutionTower,
@@ -26,10 +27,11 @@ import {
 } from './convolutionTower.js';
 import {gridGeometry} from '../transport/gridGeometry.js';
 import {gridOf} from './denoiser.js';
-import {fuse, initialiseFusion, type FusionConfig} from './fusion.js';
+import {fusedStates, initialiseFusion, matchOf, type FusionConfig} from './fusion.js';
 import {initialiser, type Initialiser} from './initialise.js';
 import {branch, linear, weight} from './layers.js';
 import {initialiseMaskedVideo, maskedVideoLoss} from './maskedVideo.js';
+import {initialiseMaskedWords, maskedWordsLoss} from './maskedWords.js';
 import {unitLength} from './norms.js';
 import {initialiseVideoTower, tubesOf, videoTower, type VideoStates, type VideoTowerConfig} from './videoTower.js';
 
@@ -109,6 +111,11 @@ export function videoTextEncoder(config: VideoTextEncoderConfig): EncoderModule 
   const projected = (params: Branch<tf.Tensor>, side: 'text' | 'video', state: tf.Tensor): tf.Tensor =>
     unitLength(linear(branch(branch(params, 'projection'), side), state));
 
+  const encodeText = (params: Branch<tf.Tensor>, tokens: tf.Tensor, hidden?: HiddenWords): EncodedText => {
+    const {valid, lexical} = tokenMasks(text, tokens);
+    const states = captionTower(text, branch(params, 'text'), tokens, valid, hidden);
+    return {cls: projected(params, 'text', pooledText(text.pooling, states, valid)), states, valid, lexical};
+  };
   const encoder: VideoTextEncoder = {
     name,
     videoShape: video.config.latentShape,
@@ -117,17 +124,16 @@ export function videoTextEncoder(config: VideoTextEncoderConfig): EncoderModule 
     fusionLayers: fusion.layers,
     geometry: gridGeometry(...grid),
     tokenize: (texts) => withCls(text, config.tokenize(texts)),
-    encodeText(params, tokens): EncodedText {
-      const {valid, lexical} = tokenMasks(text, tokens);
-      const states = captionTower(text, branch(params, 'text'), tokens, valid);
-      return {cls: projected(params, 'text', pooledText(text.pooling, states, valid)), states, valid, lexical};
-    },
+    encodeText: (params, tokens) => encodeText(params, tokens),
     encodeVideo(params, videos): EncodedVideo {
       const {cls, tokens} = tower.encode(branch(params, 'video'), videos);
       return {cls: projected(params, 'video', cls), states: tf.concat([tf.expandDims(cls, 1), tokens], 1)};
     },
     similarityScale: (params) => tf.reshape(tf.minimum(tf.exp(weight(params, 'logScale')), MAXIMUM_SCALE), []),
-    match: (params, encoded, {states}, refine) => fuse(fusion, branch(params, 'fusion'), encoded, states, refine),
+    match(params, encoded, {states}, refine): tf.Tensor {
+      const fused = branch(params, 'fusion');
+      return matchOf(fusion, fused, fusedStates(fusion, fused, encoded, states, refine), encoded.valid);
+    },
   };
 
   const tubes = tubesOf(video.config);
@@ -156,6 +162,15 @@ export function videoTextEncoder(config: VideoTextEncoderConfig): EncoderModule 
       share: MASKED_SHARE[video.kind],
       initialise: (seed) => tower.initialiseDecoder(initialiser(seed)),
       loss: (params, decoder, videos, visible) => tower.maskedLoss(branch(params, 'video'), decoder, videos, visible),
+    },
+    maskedWords: {
+      isWord: (id) => id > 0 && id < text.words,
+      initialise: (seed) => initialiseMaskedWords(initialiser(seed), text),
+      loss(params, decoder, tokens, hidden, {states}): tf.Scalar {
+        const encoded = encodeText(params, tokens, {places: hidden, vector: weight(decoder, 'hidden')});
+        const fused = fusedStates(fusion, branch(params, 'fusion'), encoded, states);
+        return maskedWordsLoss(text, decoder, fused, tokens, hidden);
+      },
     },
   };
 }

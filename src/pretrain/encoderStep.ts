@@ -1,6 +1,6 @@
 /**
  * One pre-training update of a video-text encoder as a numeric function: contrast within the batch and with a queue that the
- * averaged weights fill, matching with hard negatives that the contrast finds, masked video modelling. Loss, backward, update and
+ * averaged weights fill, matching with hard negatives that the contrast finds, masked video and masked language modelling. Loss, backward, update and
  * queue are one graph.
  *
  * @source Li et al. 2021, ALBEF, arXiv:2107.07651, section 3.2; Wang et al. 2024, InternVideo2, arXiv:2403.15377, section 3.
@@ -15,10 +15,11 @@ import {asVideo} from '../tensor/pixels.js';
 import {mapTree, type Branch, type Params} from '../tensor/tree.js';
 import {at, initialState, networkTensors, optimise, type NetworkLayout} from './optimise.js';
 
-/** What is trained: the encoder, and the decoder of masked video modelling, which is not shipped. */
+/** What is trained: the encoder, and the decoders of what is masked, which are not shipped. */
 export const trainedParameters = (module: EncoderModule, seed: number): Params => ({
   encoder: module.initialise(seed),
   ...(module.maskedVideo && {decoder: module.maskedVideo.initialise(seed + 1)}),
+  ...(module.maskedWords && {wordDecoder: module.maskedWords.initialise(seed + 2)}),
 });
 
 /** State before the first update: of the optimizer, and an empty queue of `length` pairs. */
@@ -39,6 +40,7 @@ interface Losses {
   readonly contrast: tf.Tensor;
   readonly matching: tf.Tensor;
   readonly masked: tf.Tensor;
+  readonly maskedWords: tf.Tensor;
 }
 
 const pickRows = (x: tf.Tensor, index: tf.Tensor): tf.Tensor => tf.gather(x, index);
@@ -56,7 +58,7 @@ const pickVideo = (video: EncodedVideo, index: tf.Tensor): EncodedVideo => ({
 });
 
 function encoderLosses(
-  {encoder, maskedVideo}: EncoderModule,
+  {encoder, maskedVideo, maskedWords}: EncoderModule,
   params: Branch<tf.Tensor>,
   batch: Branch<tf.Tensor>,
   keys: Embedded,
@@ -81,7 +83,7 @@ function encoderLosses(
     ...(wrong ? [matchingCrossEntropy(encoder.match(weights, wrong.text, video), 0, wrong.exists)] : []),
   ];
   const wrongCaptions = wrong && {text: wrong.text.cls, exists: wrong.exists};
-  const visible = batch['visible'] as tf.Tensor | undefined;
+  const [visible, hidden] = [batch['visible'], batch['hidden']] as (tf.Tensor | undefined)[];
   return {
     contrast: tf.mul(
       tf.add(contrastiveLoss(embedded, embedded, scale, undefined, wrongCaptions), contrastiveLoss(embedded, keys, scale, queue)),
@@ -98,6 +100,10 @@ function encoderLosses(
             visible,
           )
         : tf.scalar(0),
+    maskedWords:
+      maskedWords && hidden
+        ? maskedWords.loss(weights, params['wordDecoder'] as Branch<tf.Tensor>, at(batch, 'tokens'), hidden, video)
+        : tf.scalar(0),
   };
 }
 
@@ -112,18 +118,18 @@ function keysOf({encoder}: EncoderModule, params: Branch<tf.Tensor>, batch: Bran
 }
 
 /**
- * inputs `{state, batch, schedule}` → `{state, metrics: {loss, contrast, matching, masked, gradientNorm}}`.
+ * inputs `{state, batch, schedule}` → `{state, metrics: {loss, contrast, matching, masked, maskedWords, gradientNorm}}`.
  *
  * `batch`: `video` uint8 `[B, F, H, W, C]`, `tokens [B, N]`, `captions [B]` int32 (equal where captions are, never 0),
  * `wrong.tokens [B, N]` and
- * `wrong.exists [B]` if the world gives wrong captions, `gumbel.text` and `gumbel.video` `[B, B]`, `visible [b, V, P]` for the first b clips if videos are masked.
+ * `wrong.exists [B]` if the world gives wrong captions, `gumbel.text` and `gumbel.video` `[B, B]`, `visible [b, V, P]` for the first b clips if videos are masked, `hidden [B, N]` if words are.
  *
- * @param maskedWeight what the masked loss is multiplied with.
+ * @param masked what the two masked losses are multiplied with.
  */
 export function encoderStep(
   module: EncoderModule,
   layout: NetworkLayout,
-  maskedWeight: number,
+  masked: {readonly video: number; readonly words: number},
 ): (inputs: Branch<tf.Tensor>) => Branch<tf.Tensor> {
   return (inputs) => {
     const [state, batch, schedule] = [inputs['state'], inputs['batch'], inputs['schedule']] as Branch<tf.Tensor>[];
@@ -136,7 +142,8 @@ export function encoderStep(
       const losses = encoderLosses(module, params, batch, keys, queue);
       // tfjs frees what is made in here, and these are wanted outside.
       kept = mapTree<tf.Tensor, tf.Tensor>({...losses}, (t) => tf.keep(t));
-      return tf.add(tf.add(losses.contrast, losses.matching), tf.mul(losses.masked, maskedWeight));
+      const painting = tf.add(tf.mul(losses.masked, masked.video), tf.mul(losses.maskedWords, masked.words));
+      return tf.add(tf.add(losses.contrast, losses.matching), painting);
     };
     const next = optimise(layout, loss, optimizer, schedule);
     const losses = mapTree(kept, (t: tf.Tensor) => tf.clone(t));

@@ -56,12 +56,13 @@ export async function pretrainEncoder(request: PretrainEncoderRequest): Promise<
     started: (totalUpdates, done) => report({kind: 'started', totalUpdates, updates: done, folder: folder.path}),
     updated(progress) {
       report({kind: 'update', progress});
-      const {loss, contrast, matching, masked, gradientNorm} = progress.metrics;
+      const {loss, contrast, matching, masked, maskedWords, gradientNorm} = progress.metrics;
       return {
         'train/loss': loss,
         'train/contrast': contrast,
         'train/matching': matching,
         'train/masked': masked,
+        'train/maskedWords': maskedWords,
         'train/gradientNorm': gradientNorm,
         'train/pairs': progress.pairs,
       };

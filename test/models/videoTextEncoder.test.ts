@@ -365,6 +365,96 @@ describe('masked video modelling', () => {
   }
 });
 
+describe('masked language modelling', () => {
+  for (const [name, module] of Object.entries(picoEncoders)) {
+    const {encoder, maskedWords} = module;
+    const tokens = encoder.tokenize(picoTexts);
+    const [count, length] = tokens.shape as [number, number];
+    // The last word of each caption.
+    const last = Array.from({length: count}, (_, row) =>
+      Array.from({length}, (_at, i) => i).findLast((i) => maskedWords!.isWord(tokens.data[row * length + i])),
+    );
+    const hidden = float32(
+      Array.from({length: count * length}, (_, i) => Number(i % length === last[Math.floor(i / length)])),
+      [count, length],
+    );
+    const decoder = maskedWords!.initialise(5);
+    const params = offZero(module.initialise(1));
+    const lossOf = (given: {tokens?: NdArray; decoder?: Params; clips?: NdArray}): number =>
+      (
+        runEagerly(
+          (x) => {
+            const weights = x['params'] as Branch<tf.Tensor>;
+            const video = encoder.encodeVideo(weights, x['clips'] as tf.Tensor);
+            return {
+              loss: maskedWords!.loss(
+                weights,
+                x['decoder'] as Branch<tf.Tensor>,
+                x['tokens'] as tf.Tensor,
+                x['hidden'] as tf.Tensor,
+                video,
+              ),
+            };
+          },
+          {params, hidden, tokens: given.tokens ?? tokens, decoder: given.decoder ?? decoder, clips: given.clips ?? videos},
+        )['loss'] as NdArray
+      ).data[0];
+    /** A head that gives every word the same logits, whatever it saw. */
+    const blind = (logit: (id: number) => number): Params => {
+      const {weight, bias} = decoder['head'] as Record<string, NdArray>;
+      return {
+        ...decoder,
+        head: {
+          weight: float32(new Float32Array(weight.data.length), weight.shape),
+          bias: float32(Array.from(bias.data, (_, id) => logit(id))),
+        },
+      };
+    };
+    const words = (decoder['head'] as Record<string, NdArray>)['bias'].data.length;
+
+    it(`of ${name} is −log softmax of the hidden words alone`, () => {
+      expect(lossOf({decoder: blind(() => 0)})).to.be.closeTo(Math.log(words), 1e-5);
+      const logits = Array.from({length: words}, (_, id) => Math.sin(id));
+      const sum = Math.log(logits.reduce((total, x) => total + Math.exp(x), 0));
+      const wanted = last.map((i, row) => sum - logits[tokens.data[row * length + i!]]).reduce((a, b) => a + b) / count;
+      expect(lossOf({decoder: blind((id) => logits[id])})).to.be.closeTo(wanted, 1e-5);
+    });
+
+    it(`of ${name} does not see what is hidden, and sees the clip and the other words`, () => {
+      const change = (at: (row: number) => number): NdArray<'int32'> => {
+        const data = Int32Array.from(tokens.data);
+        for (let row = 0; row < count; row++) data[row * length + at(row)] = (data[row * length + at(row)] % (words - 1)) + 1;
+        return {...tokens, data};
+      };
+      // With a head that does not tell words apart, only the states could change the loss.
+      const even = offZero(decoder);
+      const {weight} = even['head'] as Record<string, NdArray>;
+      const [width] = weight.shape;
+      const column = Float32Array.from({length: width}, (_, i) => weight.data[i * words]);
+      const tilted: Params = {
+        ...even,
+        head: {
+          weight: float32(
+            // Word 0 is never hidden, and all others share one column.
+            Array.from({length: width * words}, (_, i) => (i % words === 0 ? 0 : column[Math.floor(i / words)])),
+            weight.shape,
+          ),
+          bias: float32(new Float32Array(words)),
+        },
+      };
+      const before = lossOf({decoder: tilted});
+      expect(lossOf({decoder: tilted, tokens: change((row) => last[row]!)})).to.equal(before);
+      const first = name === 'a' ? 1 : 0;
+      expect(Math.abs(lossOf({decoder: tilted, tokens: change(() => first)}) - before)).to.be.greaterThan(1e-6);
+      const other = float32(
+        Array.from(videos.data, (x) => -x),
+        videos.shape,
+      );
+      expect(Math.abs(lossOf({decoder: tilted, clips: other}) - before)).to.be.greaterThan(1e-6);
+    });
+  }
+});
+
 describe('encoders of fluent clips', () => {
   for (const preset of ['nano', 'mini']) {
     it(`${preset}: a, then b; they read the world's clips and captions, and no shape of the two is the other's`, () => {

@@ -6,7 +6,7 @@ import type {EncoderModule} from '../../src/encoder.js';
 import {adamCorrections} from '../../src/numeric/optim/adamw.js';
 import {encoderStep, initialEncoderState, trainedParameters} from '../../src/pretrain/encoderStep.js';
 import {adamOptions, networkLayout} from '../../src/pretrain/optimise.js';
-import {drawVisible} from '../../src/pretrain/trainEncoder.js';
+import {drawHidden, drawVisible} from '../../src/pretrain/trainEncoder.js';
 import {float32, int32, ndarray, scalar, type NdArray} from '../../src/tensor/ndarray.js';
 import {asVideo} from '../../src/tensor/pixels.js';
 import {uniforms} from '../../src/tensor/random.js';
@@ -27,15 +27,17 @@ const gumbels = (purpose: string): NdArray =>
   );
 
 /** A batch of clips of noise. */
-const batchOf = ({encoder, maskedVideo}: EncoderModule, masked: number): Record<string, NdArray | Params> => {
+const batchOf = ({encoder, maskedVideo, maskedWords}: EncoderModule, masked: number): Record<string, NdArray | Params> => {
   const clips = noiseClips(COUNT);
+  const tokens = encoder.tokenize(texts);
   return {
     video: ndarray(
       'uint8',
       clips.shape,
       Uint8Array.from(clips.data, (x) => (x + 1) * 127.5),
     ),
-    tokens: encoder.tokenize(texts),
+    tokens,
+    hidden: drawHidden(1, 0, tokens, (id) => maskedWords!.isWord(id)),
     captions: int32([11, 12, 13, 12]),
     wrong: {tokens: encoder.tokenize(['a red dog', 'a car', 'a dog left', 'a dog']), exists: float32([1, 1, 1, 0])},
     gumbel: {text: gumbels('text'), video: gumbels('video')},
@@ -65,7 +67,7 @@ describe('pre-training step of an encoder', function () {
   for (const [name, module] of Object.entries(picoEncoders)) {
     const params = offZero(trainedParameters(module, 1));
     const layout = networkLayout(params);
-    const step = encoderStep(module, layout, 2);
+    const step = encoderStep(module, layout, {video: 2, words: 3});
     const batch = batchOf(module, name === 'a' ? COUNT : 1);
 
     it(`${name}: is the step that tfjs takes, in one graph, queue included`, async () => {
@@ -81,8 +83,10 @@ describe('pre-training step of an encoder', function () {
       for (const [path, wanted] of leaves<NdArray>(eager['metrics'])) {
         expectNear(metrics[path].data, wanted.data, {rtol: 2e-5, atol: 0}, path);
       }
-      const {loss, contrast, matching, masked} = Object.fromEntries(Object.entries(metrics).map(([k, a]) => [k, a.data[0]]));
-      expect(loss).to.be.closeTo(contrast + matching + 2 * masked, 1e-5);
+      const {loss, contrast, matching, masked, maskedWords} = Object.fromEntries(
+        Object.entries(metrics).map(([k, a]) => [k, a.data[0]]),
+      );
+      expect(loss).to.be.closeTo(contrast + matching + 2 * masked + 3 * maskedWords, 2e-5);
       const mine = new Map(leaves<NdArray>(await device.get(resident)));
       // Adam's first step is the sign of the gradient, so a gradient near zero may turn; the moments themselves are compared closer.
       const bounds: Record<string, number> = {
@@ -132,6 +136,7 @@ describe('pre-training step of an encoder', function () {
       expect(last['contrast'], 'contrast').to.be.below(0.5 * seen[0]['contrast']);
       expect(last['matching'], 'matching').to.be.below(0.3);
       expect(last['masked'], 'masked').to.be.below(0.8 * seen[0]['masked']);
+      expect(last['maskedWords'], 'maskedWords').to.be.below(0.5 * seen[0]['maskedWords']);
     });
   }
 
@@ -144,7 +149,11 @@ describe('pre-training step of an encoder', function () {
     const matching = (exists: readonly number[]): number => {
       const given = {...batch, wrong: {...wrong, exists: float32(exists)}};
       const state = initialEncoderState(module, params, layout, QUEUE);
-      const {metrics} = runEagerly(encoderStep(module, layout, 2), {state, batch: given, schedule: scheduleOf(1)});
+      const {metrics} = runEagerly(encoderStep(module, layout, {video: 2, words: 3}), {
+        state,
+        batch: given,
+        schedule: scheduleOf(1),
+      });
       return (metrics as Record<string, NdArray>)['matching'].data[0];
     };
     const {logits} = runEagerly(
@@ -162,17 +171,18 @@ describe('pre-training step of an encoder', function () {
     expect(matching([1, 1, 1, 0]) - matching([0, 0, 0, 0])).to.be.closeTo(mean / 6, 1e-5);
   });
 
-  it('goes without masked videos where there are none', () => {
-    const {maskedVideo: _, ...module} = picoEncoders.a;
+  it('goes without masked videos and words where there are none', () => {
+    const {maskedVideo: _, maskedWords: _words, ...module} = picoEncoders.a;
     const params = trainedParameters(module, 1);
     expect(Object.keys(params)).to.deep.equal(['encoder']);
     const layout = networkLayout(params);
-    const {visible: _visible, ...batch} = batchOf(picoEncoders.a, COUNT);
+    const {visible: _visible, hidden: _hidden, ...batch} = batchOf(picoEncoders.a, COUNT);
     const state = initialEncoderState(module, params, layout, QUEUE);
-    const {metrics} = runEagerly(encoderStep(module, layout, 5), {state, batch, schedule: scheduleOf(1)}) as {
+    const {metrics} = runEagerly(encoderStep(module, layout, {video: 5, words: 5}), {state, batch, schedule: scheduleOf(1)}) as {
       metrics: Record<string, NdArray>;
     };
     expect(metrics['masked'].data[0]).to.equal(0);
+    expect(metrics['maskedWords'].data[0]).to.equal(0);
     expect(metrics['loss'].data[0]).to.be.closeTo(metrics['contrast'].data[0] + metrics['matching'].data[0], 1e-5);
   });
 });
@@ -196,5 +206,34 @@ describe('visible tubes', () => {
     expect(Math.min(...counts)).to.be.greaterThan(3);
     expect(drawVisible(3, 7, 50, 9, 36)).to.deep.equal(drawn);
     expect(drawVisible(3, 8, 50, 9, 36)).not.to.deep.equal(drawn);
+  });
+});
+
+describe('hidden words', () => {
+  const isWord = (id: number): boolean => id > 0 && id < 9;
+  const tokens = int32(
+    Array.from({length: 500 * 6}, (_, i) => [9, 3, 1, 4, 8, 0][i % 6]),
+    [500, 6],
+  );
+
+  it('are about two in five, never CLS or padding, other ones for every caption and update', () => {
+    const drawn = drawHidden(3, 7, tokens, isWord);
+    const rows = Array.from({length: 500}, (_, row) => drawn.data.subarray(6 * row, 6 * row + 6));
+    for (const row of rows) expect([row[0], row[5]]).to.deep.equal([0, 0]);
+    // 2000 words at .4, and one of a caption that would have none: .4 + .6⁴/4 = .432, with a deviation of .011.
+    expect(drawn.data.reduce((a, b) => a + b) / 2000).to.be.within(0.39, 0.475);
+    expect(new Set(rows.map((row) => row.join())).size).to.be.greaterThan(12);
+    expect(drawHidden(3, 7, tokens, isWord)).to.deep.equal(drawn);
+    expect(drawHidden(3, 8, tokens, isWord)).not.to.deep.equal(drawn);
+  });
+
+  it('are one at least of a caption that has words, and none of one that has not', () => {
+    const short = int32(
+      Array.from({length: 200 * 2}, (_, i) => [9, i < 200 ? 4 : 0][i % 2]),
+      [200, 2],
+    );
+    const {data} = drawHidden(3, 7, short, isWord);
+    expect(data.reduce((a, b) => a + b)).to.equal(100);
+    expect(data.subarray(200).every((x) => x === 0)).to.equal(true);
   });
 });
