@@ -11,6 +11,7 @@ import {matching} from '../rewards/matching.js';
 import {nearTarget} from '../rewards/nearTarget.js';
 import {preference} from '../rewards/preference.js';
 import {quality} from '../rewards/quality.js';
+import {random} from '../rewards/random.js';
 import {semantic} from '../rewards/semantic.js';
 import {similarity} from '../rewards/similarity.js';
 import type {Algorithm} from './algorithm.js';
@@ -31,6 +32,7 @@ export const rewards = registry<RewardModule>('reward', [
   judge,
   brightness,
   nearTarget,
+  random,
 ]);
 
 /** The worlds. */
@@ -51,6 +53,7 @@ export {
   nft,
   preference,
   quality,
+  random,
   semantic,
   similarity,
 };

@@ -56,6 +56,7 @@ export {
   nft,
   preference,
   quality,
+  random,
   rewards,
   semantic,
   similarity,

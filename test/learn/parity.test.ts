@@ -6,6 +6,7 @@ import type {Device} from '../../src/engine/device.js';
 import {RlftError} from '../../src/errors.js';
 import type {ResidentLearner} from '../../src/learn/learner.js';
 import {checkParity} from '../../src/learn/parity.js';
+import {flowSde} from '../../src/numeric/samplers/flowSde.js';
 import {samplerTables} from '../../src/numeric/samplers/named.js';
 import {createGenerator, type Trajectories} from '../../src/rollout/generate.js';
 import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
@@ -13,6 +14,12 @@ import {float16ToFloat32, float32ToFloat16} from '../../src/tensor/float16.js';
 import {rejection} from '../support/files.js';
 import {nano, noisyWeights, openLearner} from '../support/nano.js';
 import {openTestDevice} from '../support/toy.js';
+
+/** The nearest numbers with a mantissa of eight bits. */
+const toBfloat16 = (data: Float32Array): Float32Array => {
+  const bits = new Uint32Array(data.slice().buffer);
+  return new Float32Array(bits.map((b) => (b + 0x7fff + ((b >>> 16) & 1)) & 0xffff0000).buffer);
+};
 
 /** As a run bounds it. */
 const BOUND = 1e-6;
@@ -57,6 +64,15 @@ for (const [environment, params] of [
     };
     stopped('latents that were kept in half precision', () => ({
       latents: made.latents.map((latent) => ({...latent, data: float16ToFloat32(float32ToFloat16(latent.data))})),
+    }));
+    stopped('latents that were kept as bfloat16', () => ({
+      latents: made.latents.map((latent) => ({...latent, data: toBfloat16(latent.data)})),
+    }));
+    stopped('log-probabilities that were kept in half precision', () => ({
+      logProbs: made.logProbs.map((row) => float16ToFloat32(float32ToFloat16(row))),
+    }));
+    stopped('a schedule that was rebuilt from timesteps, whole thousandths', () => ({
+      table: flowSde([...tables.stochastic.map(({time}) => Math.round(time * 1000) / 1000), 0], {noiseLevel: 0.7}),
     }));
     stopped('a latent that was altered', () => ({
       latents: made.latents.map((latent, k) => (k === 1 ? {...latent, data: latent.data.map((x) => x + 1e-3)} : latent)),
