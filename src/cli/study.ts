@@ -8,9 +8,16 @@ import {runStudy, type StudyConfig, type Studying} from './studying.js';
 import {alignmentStudying} from './studyAlignment.js';
 import {attentionStudying} from './studyAttention.js';
 import {costsStudying} from './studyCosts.js';
+import {gradientsStudying} from './studyGradients.js';
 import {matchingStudying} from './studyMatching.js';
 
-const studies = {matching: matchingStudying, alignment: alignmentStudying, costs: costsStudying, attention: attentionStudying};
+const studies = {
+  matching: matchingStudying,
+  alignment: alignmentStudying,
+  costs: costsStudying,
+  attention: attentionStudying,
+  gradients: gradientsStudying,
+};
 type StudyName = keyof typeof studies;
 const known = Object.keys(studies) as StudyName[];
 
@@ -31,6 +38,7 @@ export const body: CommandBody = {
     ['rlft study alignment --steps 1000', "what maps of captions to videos do to the encoder's space"],
     ['rlft study attention', 'pictures of where words look, with transport and without'],
     ['rlft study costs --items 1000', "how much the weights of the cost's terms matter"],
+    ['rlft study gradients --batches 50', 'do the two rewards pull a policy the same way?'],
   ],
   async run(argv, io, args) {
     const what = argv['what'] as string | undefined;

@@ -13,7 +13,7 @@ import type {Branch, Params} from '../tensor/tree.js';
 import {paddingBias, pooledText, type TextPooling} from './captionTower.js';
 import type {Initialiser} from './initialise.js';
 import {attention, branch, linear} from './layers.js';
-import {initialiseBlock, joinHeads, splitHeads, transformerBlock} from './transformerBlock.js';
+import {initialiseBlock, joinHeads, LOGIT_SCALE, splitHeads, transformerBlock} from './transformerBlock.js';
 
 /** Sizes of the fusion. */
 export interface FusionConfig {
@@ -85,15 +85,15 @@ function crossAttention(
   layer: number,
   refine?: RefineAttention,
 ): tf.Tensor {
-  const queries = linear(branch(params, 'query'), layerNorm(x));
-  const keys = linear(branch(params, 'key'), videoStates);
-  const values = linear(branch(params, 'value'), videoStates);
-  const [q, k, v] = [queries, keys, values].map((t) => splitHeads(t, heads));
-  const scale = 1 / Math.sqrt(width / heads);
+  const projected = (name: string, t: tf.Tensor): tf.Tensor => splitHeads(linear(branch(params, name), t), heads);
+  const q = layerNorm(projected('query', layerNorm(x)));
+  const k = layerNorm(projected('key', videoStates));
+  const v = projected('value', videoStates);
+  const scale = LOGIT_SCALE / Math.sqrt(width / heads);
   let seen: tf.Tensor;
   if (refine) {
     const weights = tf.softmax(tf.mul(tf.matMul(q, k, false, true), scale));
-    seen = tf.matMul(refine({layer, weights, queries, keys, text}), v);
+    seen = tf.matMul(refine({layer, weights, queries: joinHeads(q), keys: joinHeads(k), text}), v);
   } else seen = attention(q, k, v, scale);
   return linear(branch(params, 'out'), joinHeads(seen));
 }

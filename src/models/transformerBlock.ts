@@ -14,7 +14,7 @@ import {attention, branch, linear, reluSquared} from './layers.js';
 /** Hidden width of the feed-forward network over D. */
 const EXPANSION = 2;
 /** Logit scale over √D: with unit-variance queries and keys, 2 lets attention be sharp from the start. */
-const LOGIT_SCALE = 2;
+export const LOGIT_SCALE = 2;
 
 /** Fresh parameters; both residual branches start at zero. */
 export const initialiseBlock = (init: Initialiser, width: number): Params => ({

@@ -3,6 +3,7 @@ import {readFileSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {writeWeights} from '../../src/run/weights.js';
 import type {Study} from '../../src/study/study.js';
+import {float32} from '../../src/tensor/ndarray.js';
 import {temporaryFolder} from '../support/files.js';
 import {nano, noisyWeights} from '../support/nano.js';
 import {offZero} from '../support/pico.js';
@@ -82,6 +83,32 @@ describe('rlft study', function () {
     ]);
     expect(found.claims.map(({name}) => name)).to.deep.equal(['neighbours', 'neighbours over none', 'structure', 'ranking']);
     expect(readdirSync(output)).to.include.members(['map-neural.safetensors', 'map-bures.safetensors']);
+  });
+
+  it('gradients: cosines of every pair, and a picture', async () => {
+    const policy = join(folder(), 'policy.safetensors');
+    await writeWeights(policy, noisyWeights(nano), {});
+    const map = join(folder(), 'map.safetensors');
+    const width = nano.encoders![0].encoder.embeddingWidth;
+    const shift = float32(new Float32Array(width).fill(0.3));
+    const matrix = float32(
+      Float32Array.from({length: width ** 2}, (_, i) => Number(i % (width + 2) === 0)),
+      [width, width],
+    );
+    await writeWeights(map, {matrix, shift}, {metadata: {map: 'bures'}});
+    const flags = ['--policy', policy, '--transport', map, '--batches', '10', '--clips', '2'];
+    const {study: found} = await study('gradients', flags);
+    expect(found.tables[0].rows.map((row) => row['gradients'])).to.deep.equal([
+      'quality, semantic',
+      'similarity, matching',
+      'quality, good clips',
+      'semantic, good clips',
+      'similarity, good clips',
+      'matching, good clips',
+    ]);
+    for (const row of found.tables[0].rows) expect(Math.abs((row['cosine'] as {mean: number}).mean)).to.be.within(1e-7, 1);
+    expect(found.claims.length).to.equal(4);
+    expect(found.pictures).to.deep.equal(['cosines.png']);
   });
 
   const wrong: [string[], RegExp][] = [
