@@ -17,9 +17,34 @@ export interface LowRank<T> {
   readonly B: T;
 }
 
-/** W + scale·A·B `[in, out]`, differentiable in A and B. Exactly W where B is zero. */
-export const adaptedWeight = (weight: tf.Tensor, {A, B}: LowRank<tf.Tensor>, scale: number): tf.Tensor =>
-  tf.add(weight, tf.matMul(A, tf.mul(B, scale)));
+/** W + A·B `[in, out]`, differentiable in A and B. Exactly W where B is zero. */
+export const adaptedWeight = (weight: tf.Tensor, {A, B}: LowRank<tf.Tensor>): tf.Tensor => tf.add(weight, tf.matMul(A, B));
+
+/**
+ * X·W' for an adapted weight W' = W + A·B. Its gradient goes to the factors by the shorter way:
+ *
+ *   ∂A = Xᵀ·(dY·Bᵀ),  ∂B = (X·A)ᵀ·dY
+ *
+ * are 2·n·r·(in + out) multiplications, where the gradient of W' itself would be n·in·out; at a rank where that is less, it is left
+ * to go through W'.
+ *
+ * @param x `[n, in]`. @param adapted W' `[in, out]`, from {@link adaptedWeight} of the same factors.
+ */
+export function lowRankProduct(x: tf.Tensor, adapted: tf.Tensor, {A, B}: LowRank<tf.Tensor>): tf.Tensor {
+  const [inputs, rank] = A.shape as [number, number];
+  const outputs = B.shape[1]!;
+  if (2 * rank * (inputs + outputs) >= inputs * outputs) return tf.matMul(x, adapted);
+  const product = tf.customGrad<tf.Tensor>(((X: tf.Tensor, a: tf.Tensor, b: tf.Tensor, save: tf.GradSaveFunc) => {
+    save([X, a, b, adapted]);
+    const gradFunc = (dY: tf.Tensor, [rows, down, up, W]: tf.Tensor[]): tf.Tensor[] => [
+      tf.matMul(dY, W, false, true),
+      tf.matMul(rows, tf.matMul(dY, up, false, true), true, false),
+      tf.matMul(tf.matMul(rows, down), dY, true, false),
+    ];
+    return {value: tf.matMul(X, adapted), gradFunc};
+  }) as unknown as Parameters<typeof tf.customGrad>[0]);
+  return product(x, A, B);
+}
 
 /** The same on arrays, each element summed in float64. */
 export function mergedWeight(weight: NdArray, {A, B}: LowRank<NdArray>, scale: number): NdArray<'float32'> {

@@ -1,11 +1,11 @@
 /** Which layers of a policy a LoRA adapter changes, its first values, and what the policy is with it. */
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type {Environment} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import {nearest} from '../nearest.js';
 import {adaptedWeight, initialLowRank, mergedWeight, type LowRank} from '../numeric/lora.js';
 import type {NdArray} from '../tensor/ndarray.js';
-import {leaves, mapTree, unflatten, type Branch, type Params} from '../tensor/tree.js';
+import {leaves, unflatten, type Branch, type Params} from '../tensor/tree.js';
 
 /** What is adapted, and how strongly. */
 export interface LoraOptions {
@@ -87,20 +87,33 @@ export const initialAdapter = (layers: readonly AdaptedLayer[], {rank, seed}: Lo
     }),
   );
 
-/** The tree with the weight of each adapted layer replaced. */
-function withAdapter<T>(base: Branch<T>, adapter: Branch<T>, change: (weight: T, pair: LowRank<T>) => T): Branch<T> {
+/** A layer's name and its factors, for those that the adapter changes. */
+function layersIn<T>(adapter: Branch<T>): [path: string, factors: LowRank<T>][] {
   const factors = new Map(leaves<T>(adapter));
-  return mapTree(base, (leaf, path) => {
-    const layer = path.slice(0, -'.weight'.length);
-    const [A, B] = [factors.get(`${layer}.A`), factors.get(`${layer}.B`)];
-    return path.endsWith('.weight') && A !== undefined && B !== undefined ? change(leaf, {A, B}) : leaf;
-  });
+  return [...factors].flatMap(([path, A]) =>
+    path.endsWith('.A') ? [[path.slice(0, -2), {A, B: factors.get(`${path.slice(0, -1)}B`)!}] as const] : [],
+  );
 }
 
-/** The adapted network inside a numeric function: each weight is merged once a call, however many rows go through it. */
-export const adaptedTensors = (base: Branch<tf.Tensor>, adapter: Branch<tf.Tensor>, scale: number): Branch<tf.Tensor> =>
-  withAdapter(base, adapter, (weight, pair) => adaptedWeight(weight, pair, scale));
+/**
+ * The adapted network inside a numeric function. Each weight is merged once a call, however many rows go through it, and its
+ * factors lie beside it, so that a layer can send its gradient to them directly.
+ */
+export function adaptedTensors(base: Branch<tf.Tensor>, adapter: Branch<tf.Tensor>, scale: number): Branch<tf.Tensor> {
+  const tensors = new Map(leaves<tf.Tensor>(base));
+  for (const [path, {A, B}] of layersIn(adapter)) {
+    const factors = {A, B: tf.mul(B, scale)};
+    tensors.set(`${path}.weight`, adaptedWeight(tensors.get(`${path}.weight`)!, factors));
+    for (const [name, factor] of Object.entries(factors)) tensors.set(`${path}.${name}`, factor);
+  }
+  return unflatten(tensors);
+}
 
 /** The adapted network as arrays: full weights that need no adapter. */
-export const mergeAdapter = (base: Params, adapter: Params, scale: number): Params =>
-  withAdapter<NdArray>(base, adapter, (weight, pair) => mergedWeight(weight, pair, scale));
+export function mergeAdapter(base: Params, adapter: Params, scale: number): Params {
+  const arrays = new Map(leaves<NdArray>(base));
+  for (const [path, factors] of layersIn(adapter)) {
+    arrays.set(`${path}.weight`, mergedWeight(arrays.get(`${path}.weight`)!, factors, scale));
+  }
+  return unflatten(arrays);
+}
