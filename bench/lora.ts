@@ -47,7 +47,9 @@ async function contestant(mode: string): Promise<{mode: string; parameters: numb
   const scored = [{trajectories, rewards: new Float32Array(32)}];
   const refs = stochasticTransitions(scored).slice(0, 2 * MICROBATCH);
   const advantages = Float32Array.from({length: 32}, (_, i) => (i % 2 ? 1 : -1));
-  const batches = [refs.slice(0, MICROBATCH), refs.slice(MICROBATCH)].map((part) => gatherTransitions(scored, part, [advantages]));
+  const batches = [refs.slice(0, MICROBATCH), refs.slice(MICROBATCH)].map((part) =>
+    gatherTransitions(scored, part, [advantages]),
+  );
   return {
     mode,
     parameters: layout.trained.size,
@@ -63,7 +65,11 @@ for (const {update} of contestants) await repeat(1, 1, update);
 for (const _ of Array.from({length: ROUNDS})) {
   for (const {mode, update} of contestants) took.get(mode)!.push(...(await repeat(1, 0, update)));
 }
-const sorted = (mode: string): number[] => took.get(mode)!.map(({cpu}) => cpu).sort((a, b) => a - b);
+const sorted = (mode: string): number[] =>
+  took
+    .get(mode)!
+    .map(({cpu}) => cpu)
+    .sort((a, b) => a - b);
 const [first] = contestants;
 for (const {mode, parameters} of contestants) {
   const [mine, theirs] = [sorted(mode), sorted(first.mode)];

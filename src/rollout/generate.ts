@@ -64,7 +64,8 @@ export function createGenerator(
   guidanceScale: number,
 ): Generator {
   const {policy, latentShape} = environment;
-  const vectorsIn = (inputs: Branch<tf.Tensor>): PolicyVectors<tf.Tensor> => inputs['policy'] as unknown as PolicyVectors<tf.Tensor>;
+  const vectorsIn = (inputs: Branch<tf.Tensor>): PolicyVectors<tf.Tensor> =>
+    inputs['policy'] as unknown as PolicyVectors<tf.Tensor>;
   const encode: Jitted = device.jit('rollout/encode', (inputs) => {
     return {text: policy.encode(policyTensors(vectorsIn(inputs), layout), inputs['tokens'] as tf.Tensor)};
   });

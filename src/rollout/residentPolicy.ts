@@ -112,10 +112,7 @@ function networkOf<T, L>(
 
 /** The parameters inside a numeric function. */
 export const policyTensors = (vectors: PolicyVectors<tf.Tensor>, layout: PolicyPacking): Branch<tf.Tensor> =>
-  unflatten([
-    ...leaves<tf.Tensor>(networkTensors(vectors, layout)),
-    ...leaves<tf.Tensor>(unpack(vectors.frozen, layout.frozen)),
-  ]);
+  unflatten([...leaves<tf.Tensor>(networkTensors(vectors, layout)), ...leaves<tf.Tensor>(unpack(vectors.frozen, layout.frozen))]);
 
 /** Those of the denoising network alone, where no text is encoded. */
 export const networkTensors = (vectors: NetworkVectors<tf.Tensor>, layout: PolicyPacking): Branch<tf.Tensor> =>
