@@ -1,17 +1,19 @@
 /** Runs that train an adapter: every algorithm, their files, and what is made of them. */
 import {expect} from 'chai';
-import {cpSync, existsSync, readFileSync, readdirSync, writeFileSync} from 'node:fs';
+import {cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {brightness} from '../../rewards/brightness.js';
 import {algorithms} from '../../src/builtins.js';
 import type {Device} from '../../src/engine/device.js';
 import {openDevice} from '../../src/engine/devices.js';
 import {ConfigError, CorruptFileError} from '../../src/errors.js';
-import {readAdapter} from '../../src/run/adapterFiles.js';
+import {readAdapter, writeAdapter} from '../../src/run/adapterFiles.js';
 import {listCheckpoints, loadCheckpoint} from '../../src/run/checkpoint.js';
+import {hashParams} from '../../src/run/hashParams.js';
 import {createRunFolder, runFolder, type RunFolder} from '../../src/run/runFolder.js';
 import type {RunSummary} from '../../src/run/summary.js';
 import {openWeights, readWeights, writeWeights} from '../../src/run/weights.js';
+import {mergeAdapter} from '../../src/rollout/adapter.js';
 import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
 import type {NdArray} from '../../src/tensor/ndarray.js';
 import {leaves, mapTree, type Params} from '../../src/tensor/tree.js';
@@ -134,7 +136,7 @@ describe('tune with an adapter', function () {
     ];
     const adapted = ['--tuning', 'lora', '--lora-rank', '4', '--lora-alpha', '6', '--learning-rate', '0.01'];
 
-    it('leaves an adapter with the names and shapes of peft and a card, samples, merges, and starts another run', async () => {
+    it('leaves an adapter with the names and shapes of peft and a card, samples, exports, and lies beneath another', async () => {
       const base = join(folder(), 'base.safetensors');
       await writeWeights(base, start);
       const where = runFolder(join(folder(), 'run'));
@@ -212,15 +214,14 @@ describe('tune with an adapter', function () {
         `--output ${out.folder}: wanted a new or empty folder; it holds 3 entries.`,
       );
 
-      const again = join(folder(), 'again');
-      const second = await runCommand(
-        words(adapted).map((word) => (word === base ? where.path : word === where.path ? again : word)),
-      );
-      expect(second.code, second.stderr).to.equal(0);
-      expect(
-        Object.keys((JSON.parse(readFileSync(runFolder(again).info, 'utf8')) as {assets: object}).assets).sort(),
-      ).to.deep.equal(['adapter_model.safetensors', 'base.safetensors']);
-      expect((await readPolicy(nano, again)).params).not.to.deep.equal(merged);
+      // An adapter over an adapter: what a run from this run's folder leaves.
+      const upper = join(folder(), 'upper');
+      mkdirSync(upper);
+      const own = await readAdapter(where.path);
+      await writeAdapter(upper, {...own, base: where.path, baseHash: hashParams(merged)}, {});
+      const {params: twice, files} = await readPolicy(nano, upper);
+      expect(files).to.deep.equal([runFolder(upper).adapter, where.adapter, base]);
+      expect(twice).to.deep.equal(mergeAdapter(merged, own.adapter, 6 / 4));
     });
 
     it('leaves a card beside full weights, and exports them as they are', async () => {
