@@ -161,6 +161,7 @@ describe('learner of an adapter', function () {
     const learner = await open({keepsOld: true});
     const trajectories = await draw(learner.policy);
     await update(learner, trajectories);
+    await learner.moveOld(0.5);
     const snapshot = await learner.snapshot();
     const resumed = await open({keepsOld: true}, snapshot);
     for (const one of [learner, resumed]) {
