@@ -81,6 +81,8 @@ export {tuneConfig, tuneSchema, type TuneConfig} from './tune/schema.js';
 export type {Estimate, Geometry, TuneEvent} from './tune/events.js';
 export {tune, type TuneParts} from './tune/tune.js';
 export {sample, type SampleFile, type SampleRequest} from './tune/sample.js';
+export {exportTuned, type ExportRequest} from './tune/export.js';
+export {readPolicy, type PolicyWeights} from './tune/policyWeights.js';
 export {pretrain, type PretrainEvent, type PretrainRequest} from './pretrain/pretrain.js';
 export type {PretrainPlan} from './pretrain/schedule.js';
 export {pretrainEncoder, type EncoderEvent, type PretrainEncoderRequest} from './pretrain/pretrainEncoder.js';
@@ -91,6 +93,7 @@ export type {RunConfig} from './run/runSchema.js';
 export {readMetrics, type Metrics, type MetricsRow} from './run/metrics.js';
 export {listCheckpoints, loadCheckpoint, type CheckpointFile, type Snapshot} from './run/checkpoint.js';
 export {readWeights, writeWeights} from './run/weights.js';
+export {readAdapter, writeAdapter, type SavedAdapter} from './run/adapterFiles.js';
 export type {Evaluation, RunSummary} from './run/summary.js';
 
 // The engine's door: numeric functions on a device.
@@ -111,6 +114,7 @@ export type {NumericFunction} from './engine/trace.js';
 // Rollouts.
 export {createGenerator, type GenerateRequest, type Generator, type Trajectories} from './rollout/generate.js';
 export {packPolicyFor, putPolicy, type PolicyPacking} from './rollout/residentPolicy.js';
+export {mergeAdapter, type AdaptedLayer, type LoraOptions} from './rollout/adapter.js';
 export {rollout} from './stream/rollout.js';
 export {score} from './stream/score.js';
 

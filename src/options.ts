@@ -127,4 +127,10 @@ export const peerNames: Readonly<Record<string, string>> = {
   epochs: 'iterations',
   max_steps: 'iterations',
   reward_fn: 'reward',
+  use_lora: 'tuning',
+  lora_rank: 'loraRank',
+  lora_r: 'loraRank',
+  lora_alpha: 'loraAlpha',
+  target_modules: 'loraTargets',
+  lora_target_modules: 'loraTargets',
 };

@@ -15,6 +15,11 @@ export const commands: readonly Command[] = [
     load: () => import('./sample.js'),
   },
   {
+    usage: 'export <run>',
+    summary: 'Take what a run tuned out of its folder: an adapter, or full weights',
+    load: () => import('./export.js'),
+  },
+  {
     usage: 'pretrain [network]',
     summary: "Train a world's base policy, or its video-text encoder, from nothing",
     savesOnInterrupt: true,

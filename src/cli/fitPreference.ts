@@ -6,8 +6,7 @@ import {ConfigError} from '../errors.js';
 import {fitPreference, type PairMeasurement, type PreferenceEvent} from '../fit/fitPreference.js';
 import {openFrozenEncoder} from '../run/frozenEncoder.js';
 import {deviceSettings} from '../run/runSchema.js';
-import {readWeights} from '../run/weights.js';
-import {weightsOf} from '../tune/open.js';
+import {readPolicy, weightsOf} from '../tune/policyWeights.js';
 import {progressLine, type ProgressLine} from './progress.js';
 import {encoderSetting, LINE_EVERY, type Training} from './training.js';
 
@@ -75,7 +74,7 @@ export const preferenceFitting: Training<z.output<typeof schema>> = {
     const {prompts, heldOut, samples, samplingSteps, labelNoise, seed} = config;
     const environment = environments.get(config.environment).open(config.preset);
     const frozen = await openFrozenEncoder(environment, config.encoder);
-    const {params: policy} = await readWeights(weightsOf(environment, config.policy));
+    const {params: policy} = await readPolicy(environment, config.policy);
     const device = await openDevice(config.device, {threads: config.threads});
     try {
       await fitPreference({

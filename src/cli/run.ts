@@ -7,10 +7,11 @@ import type {Comparison} from '../evaluate/evaluate.js';
 import {renderConfig, resolveConfig} from '../run/config.js';
 import {peerNames} from '../options.js';
 import {resolveReward} from '../rewards/resolveReward.js';
+import {adaptedLayers} from '../rollout/adapter.js';
 import {openRunFolder, type RunFolder} from '../run/runFolder.js';
 import type {Estimate, Geometry, TuneEvent} from '../tune/events.js';
 import {runTuning} from '../tune/open.js';
-import {refuseIdle, tuneSchema} from '../tune/schema.js';
+import {loraOf, refuseIdle, tuneSchema, type TuneConfig} from '../tune/schema.js';
 import {cardLines} from './cardLines.js';
 import {printJson, type CommandBody, type Io} from './command.js';
 import {configFlags, configSources, otherFlagNames} from './configFlags.js';
@@ -118,7 +119,9 @@ export const body: CommandBody = {
       throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
     refuseIdle(algorithm, resolved);
     await resolveReward(config.reward, rewards, config.rewards);
-    environments.get(config.environment).open(config.preset);
+    const environment = environments.get(config.environment).open(config.preset);
+    const lora = loraOf(config);
+    if (lora) adaptedLayers(environment, environment.initialise(0), lora);
     if (argv['print-config'] === true) {
       io.stdout.write(renderConfig(schema, config, resolved.origins));
       return;
@@ -135,7 +138,7 @@ export const body: CommandBody = {
       report: narrator(io, line, () => `${config.evaluation.prompts} prompts`),
     });
     if (argv['json'] === true) printJson(io, summary);
-    io.stderr.write(closingLines(folder, algorithm.name, summary.status === 'interrupted').join(''));
+    io.stderr.write(closingLines(folder, config, summary.status === 'interrupted').join(''));
   },
 };
 
@@ -159,10 +162,11 @@ async function savedSources(
   return {...saved, set: given.set ?? [], flags: given.flags ?? {}};
 }
 
-function closingLines(folder: RunFolder, algorithm: string, interrupted: boolean): string[] {
+function closingLines(folder: RunFolder, {algorithm, tuning}: TuneConfig, interrupted: boolean): string[] {
   if (interrupted) return [`saved; go on with: rlft run ${algorithm} --resume ${folder.path}\n`];
+  const weights = tuning === 'lora' ? folder.adapter : folder.policy;
   return [
-    `pictures: ${join(folder.path, 'samples')}   weights: ${join(folder.path, 'policy.safetensors')}   metrics: ${folder.metrics}\n`,
-    `next: rlft sample --policy ${join(folder.path, 'policy.safetensors')} "a red car moving left in the desert"\n`,
+    `pictures: ${folder.samples}   weights: ${weights}   metrics: ${folder.metrics}\n`,
+    `next: rlft sample --policy ${tuning === 'lora' ? folder.path : weights} "a red car moving left in the desert"\n`,
   ];
 }

@@ -12,7 +12,11 @@ import {configFlags, configSources, otherFlagNames} from './configFlags.js';
 const schema = z.strictObject({
   environment: z.string().min(1).default('fluentClips').describe('Name of the world whose policy it is.'),
   preset: z.string().min(1).default('mini').describe('Which size of the world and of its policy.'),
-  policy: z.string().min(1).default('shipped').describe('Weights: a safetensors file, or "shipped" for those of the preset.'),
+  policy: z
+    .string()
+    .min(1)
+    .default('shipped')
+    .describe('Weights: a safetensors file, a run folder, or "shipped" for those of the preset.'),
   count: z.int().min(1).max(64).default(1).describe('Videos of each caption; 1 to 64.'),
   samplingSteps: z.int().min(1).max(1000).default(16).describe('Denoising steps, without noise; 1 to 1000.'),
   guidanceScale: z.number().min(1).default(1).describe('Classifier-free guidance; 1 is off; ≥ 1.'),

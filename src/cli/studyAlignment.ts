@@ -1,9 +1,8 @@
 /** `rlft study alignment`: what do maps of captions to videos do to an encoder's space? */
 import {z} from 'zod';
 import {ConfigError} from '../errors.js';
-import {readWeights} from '../run/weights.js';
 import {alignmentStudy} from '../study/alignment.js';
-import {weightsOf} from '../tune/open.js';
+import {readPolicy} from '../tune/policyWeights.js';
 import {mapSettings, pairSettings} from './fitTransport.js';
 import {studySettings, type Studying} from './studying.js';
 
@@ -36,7 +35,7 @@ export const alignmentStudying: Studying<AlignmentConfig> = {
   },
   async run(config, {environment, frozen, device, folder, report}) {
     const {clips, pairs, heldOut, neighbours, seed, draws, margin, epsilon, planSize, prompts, samples} = config;
-    const weights = prompts > 0 ? weightsOf(environment, config.policy) : undefined;
+    const policy = prompts > 0 ? await readPolicy(environment, config.policy) : undefined;
     const judge = prompts > 0 ? environment.openJudge?.(1) : undefined;
     if (prompts > 0 && !judge) throw new ConfigError(`study: ${environment.name} has no judge to rank samples; set prompts 0.`);
     try {
@@ -50,9 +49,7 @@ export const alignmentStudying: Studying<AlignmentConfig> = {
         maps: {trained: config, solved: {relativeEpsilon: epsilon, planSize}, seed},
         neighbours,
         ranking:
-          weights && judge
-            ? {policy: (await readWeights(weights)).params, judge, prompts, samples, steps: config.samplingSteps, seed}
-            : undefined,
+          policy && judge ? {policy: policy.params, judge, prompts, samples, steps: config.samplingSteps, seed} : undefined,
         margin,
         seed,
         draws,

@@ -2,10 +2,9 @@
 import {z} from 'zod';
 import {rewards} from '../builtins.js';
 import type {DifferentiableReward} from '../reward.js';
-import {readWeights} from '../run/weights.js';
 import {rewardSettings} from '../run/runSchema.js';
 import {comparedRewards, gradientsStudy, type ComparedReward} from '../study/gradients.js';
-import {weightsOf} from '../tune/open.js';
+import {readPolicy} from '../tune/policyWeights.js';
 import {rewardContext, unturned} from '../tune/rewardContext.js';
 import {drawsSetting, studySettings, type Studying} from './studying.js';
 
@@ -28,14 +27,13 @@ export const gradientsStudying: Studying<z.output<typeof schema>> = {
   schema,
   files: ({transport}) => (transport === unturned.transport ? [] : [transport]),
   async run({encoder, transport, policy, batches, clips, margin, seed, draws}, {environment, device, report}) {
-    const weights = weightsOf(environment, policy);
     const opened = rewardContext(environment, device, {...unturned, encoder, transport, reward: comparedRewards.join(', ')});
     const forms = {} as Record<ComparedReward, DifferentiableReward>;
     for (const name of comparedRewards) forms[name] = (await rewards.get(name).open(opened.context)).differentiable!;
     return gradientsStudy({
       environment,
       device,
-      policy: (await readWeights(weights)).params,
+      policy: (await readPolicy(environment, policy)).params,
       rewards: forms,
       batches,
       clips,

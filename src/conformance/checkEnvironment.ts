@@ -4,7 +4,7 @@ import '../autograd/index.js';
 import type {Device} from '../engine/device.js';
 import type {ClipSource, Environment, EnvironmentModule, Judge, Prompt} from '../environment.js';
 import {ConfigError} from '../errors.js';
-import {packPolicyFor, packedPolicy, trainedTensors} from '../rollout/residentPolicy.js';
+import {packPolicyFor, packedPolicy, networkTensors} from '../rollout/residentPolicy.js';
 import {ndarray, sizeOf, take, type NdArray} from '../tensor/ndarray.js';
 import {unpack} from '../tensor/pack.js';
 import {leaves, mapTree, type Branch, type Params} from '../tensor/tree.js';
@@ -277,7 +277,7 @@ async function checkPolicy(
 
   const predict = (inputs: Branch<tf.Tensor>, vector: tf.Tensor): tf.Tensor => {
     const {latent, time, text: given} = inputs as Record<string, tf.Tensor>;
-    return policy.denoise(trainedTensors(vector, layout), latent, time, given);
+    return policy.denoise(networkTensors({trained: vector}, layout), latent, time, given);
   };
   const denoise = device.jit('denoise', (inputs) => {
     const x0 = predict(inputs, inputs['trained'] as tf.Tensor);

@@ -14,8 +14,9 @@ import {ema, emaDecayAt} from '../numeric/optim/ema.js';
 import type {Density} from '../numeric/transition.js';
 import type {DifferentiableReward} from '../reward.js';
 import {predict} from '../rollout/predict.js';
-import {packedPolicy, policyTensors, unpackedPolicy, type PolicyPacking} from '../rollout/residentPolicy.js';
+import {packedPolicy, policyTensors, unpackedPolicy, type PolicyPacking, type PolicyVectors} from '../rollout/residentPolicy.js';
 import {scalar, zeros, type NdArray} from '../tensor/ndarray.js';
+import {unpackArray} from '../tensor/pack.js';
 import {mapTree, type Branch, type Params} from '../tensor/tree.js';
 
 const EPSILON = 1e-8;
@@ -59,8 +60,10 @@ export interface ResidentLearner extends Learner {
   readonly updates: number;
   /** Copies the state from the device, for a checkpoint. */
   snapshot(): Promise<LearnerSnapshot>;
-  /** Parameters of the averaged policy. */
+  /** Parameters of the averaged policy; an adapter is merged into them. */
   averagedParams(): Promise<Params>;
+  /** Of these what is trained, averaged: with LoRA the adapter alone. */
+  averagedTrained(): Promise<Params>;
   /** Frees what it put on the device; the device stays open. */
   close(): Promise<void>;
 }
@@ -90,18 +93,21 @@ function requireOld<T>(old: T | undefined): T {
 export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot): Promise<ResidentLearner> {
   const {device, environment, layout, optimizer, density, guidanceScale} = parts;
   const size = layout.trained.size;
-  const start = packedPolicy(parts.reference, layout);
+  // With LoRA `beneath` holds the network too, and the policy that training began with is that without the adapter.
+  const {trained: start, ...beneath} = packedPolicy(parts.reference, layout);
   const {old: savedOld, ...saved} = from?.arrays ?? {};
-  const copy = (): NdArray<'float32'> => ({...start.trained, data: start.trained.data.slice()});
+  const copy = (): NdArray<'float32'> => ({...start, data: start.data.slice()});
   const arrays = from
     ? saved
-    : {trained: start.trained, average: copy(), first: zeros('float32', [size]), second: zeros('float32', [size])};
+    : {trained: start, average: copy(), first: zeros('float32', [size]), second: zeros('float32', [size])};
   const state = await device.put(arrays);
   // Apart from `state`, which every update replaces as a whole.
   const kept = await device.put(parts.keepsOld ? {old: from ? requireOld(savedOld) : copy()} : {});
   const old = kept['old'] as Resident | undefined;
-  const fixed = await device.put({...start, gradient: zeros('float32', [size])});
-  const [frozen, gradient, reference] = [fixed['frozen'], fixed['gradient'], fixed['trained']] as [Resident, Resident, Resident];
+  const fixed = await device.put({beneath, reference: layout.lora ? {} : {trained: start}, gradient: zeros('float32', [size])});
+  const gradient = fixed['gradient'] as Resident;
+  const [network, initial] = [fixed['beneath'], fixed['reference']] as [ResidentTree, ResidentTree | undefined];
+  const policyOf = (trained: Resident): ResidentTree => ({trained, ...network});
   const rewardParams = await device.put(parts.reward?.params ?? {});
   let updates = from?.updates ?? 0;
 
@@ -111,11 +117,12 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     const given = inputs as Record<string, tf.Tensor>;
     // A copy from outside the gradient, through which none flows.
     const held = tf.clone(given['trained']);
-    const predictWith = (trained: tf.Tensor, batch: Branch<tf.Tensor>): tf.Tensor => {
+    const vectors = inputs['beneath'] as unknown as PolicyVectors<tf.Tensor>;
+    const predictWith = (trained: {trained?: tf.Tensor}, batch: Branch<tf.Tensor>): tf.Tensor => {
       const {latent, time, scale, text} = batch as Record<string, tf.Tensor>;
       return predict(
         environment.policy,
-        policyTensors(trained, given['frozen'], layout),
+        policyTensors({...vectors, ...trained}, layout),
         {latent, time, scale, text},
         guidanceScale,
       );
@@ -123,11 +130,11 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     return (trained) => {
       const policy: PolicyInGraph = {
         density,
-        predict: (batch) => predictWith(trained, batch),
-        predictReference: (batch) => predictWith(given['reference'], batch),
-        predictOld: (batch) => predictWith(requireOld(given['old']), batch),
-        predictHeld: (batch) => predictWith(held, batch),
-        predictAverage: (batch) => predictWith(given['average'], batch),
+        predict: (batch) => predictWith({trained}, batch),
+        predictReference: (batch) => predictWith((inputs['reference'] ?? {}) as {trained?: tf.Tensor}, batch),
+        predictOld: (batch) => predictWith({trained: requireOld(given['old'])}, batch),
+        predictHeld: (batch) => predictWith({trained: held}, batch),
+        predictAverage: (batch) => predictWith({trained: given['average']}, batch),
         reward: (latents, prompts) => rewardOf(parts, inputs['reward'] as Branch<tf.Tensor>, latents, prompts),
       };
       return parts.loss(policy, inputs['batch'] as Branch<tf.Tensor>, inputs['scalars'] as Branch<tf.Tensor>);
@@ -177,8 +184,8 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
 
   const inputsOf = (batch: TransitionBatch): Argument => ({
     trained: state['trained'],
-    frozen,
-    reference,
+    beneath: network,
+    ...(initial && {reference: initial}),
     ...(old && {old}),
     average: state['average'],
     reward: rewardParams,
@@ -197,10 +204,10 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
 
   return {
     microbatch: parts.microbatch,
-    policy: {trained: state['trained'], frozen},
-    acting: {trained: old ?? state['trained'], frozen},
-    averaged: {trained: state['average'], frozen},
-    reference: {trained: reference, frozen},
+    policy: policyOf(state['trained'] as Resident),
+    acting: policyOf(old ?? (state['trained'] as Resident)),
+    averaged: policyOf(state['average'] as Resident),
+    reference: {...initial, ...network},
     get updates() {
       return updates;
     },
@@ -249,7 +256,11 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     snapshot: async () => ({arrays: {...(await device.get(state)), ...(await device.get(kept))}, updates}),
     async averagedParams(): Promise<Params> {
       const {average} = (await device.get({average: state['average']})) as {average: NdArray<'float32'>};
-      return unpackedPolicy({trained: average, frozen: start.frozen}, layout);
+      return unpackedPolicy({trained: average, ...beneath}, layout);
+    },
+    async averagedTrained(): Promise<Params> {
+      const {average} = (await device.get({average: state['average']})) as {average: NdArray<'float32'>};
+      return unpackArray(average, layout.trained);
     },
     async close(): Promise<void> {
       await device.free(state);

@@ -1,6 +1,7 @@
 /** The layers that the networks here are made of: pure functions of (parameters, inputs), weights stored `[in, out]`. */
 import * as tf from '@tensorflow/tfjs-core';
 import {geluWithoutGradient, layerNormParts} from '../autograd/fused.js';
+import {lowRankProduct, type LowRank} from '../numeric/lora.js';
 import type {Branch, Tree} from '../tensor/tree.js';
 
 /** The leaf `name` of a branch of parameters; `internal` error if the tree is not what the network was initialised with. */
@@ -23,12 +24,14 @@ function product(x: tf.Tensor, w: tf.Tensor): tf.Tensor {
   return tf.reshape(tf.matMul(tf.reshape(x, [-1, inputs]), w as tf.Tensor2D), [...x.shape.slice(0, -1), outputs]);
 }
 
-/** Affine map of the last axis: `x [..., in]` → `[..., out]`. */
+/** Affine map of the last axis: `x [..., in]` → `[..., out]`. A weight that is adapted lies beside its factors. */
 export function linear(params: Branch<tf.Tensor>, x: tf.Tensor): tf.Tensor {
   const w = weight(params, 'weight');
   const [inputs, outputs] = w.shape as [number, number];
-  const y = tf.add(tf.matMul(tf.reshape(x, [-1, inputs]), w as tf.Tensor2D), weight(params, 'bias'));
-  return tf.reshape(y, [...x.shape.slice(0, -1), outputs]);
+  const rows = tf.reshape(x, [-1, inputs]);
+  const {A, B} = params as Partial<LowRank<tf.Tensor>>;
+  const product = A && B ? lowRankProduct(rows, w, {A, B}) : tf.matMul(rows, w);
+  return tf.reshape(tf.add(product, weight(params, 'bias')), [...x.shape.slice(0, -1), outputs]);
 }
 
 /** x · sigmoid(x). */

@@ -3,7 +3,7 @@
  * table of coefficients; the text is encoded once a prompt.
  */
 import type * as tf from '@tensorflow/tfjs-core';
-import type {Device, Jitted, Resident, ResidentTree} from '../engine/device.js';
+import type {Device, Jitted, ResidentTree} from '../engine/device.js';
 import type {Environment, Prompt} from '../environment.js';
 import {NonFiniteError} from '../errors.js';
 import type {Transition} from '../numeric/samplers/sampler.js';
@@ -12,7 +12,7 @@ import {ndarray, sizeOf, take, type NdArray} from '../tensor/ndarray.js';
 import {normals} from '../tensor/random.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {predict} from './predict.js';
-import {policyTensors, trainedTensors, type PolicyPacking} from './residentPolicy.js';
+import {networkTensors, policyTensors, type PolicyPacking, type PolicyVectors} from './residentPolicy.js';
 
 /** What to generate. */
 export interface GenerateRequest {
@@ -64,15 +64,15 @@ export function createGenerator(
   guidanceScale: number,
 ): Generator {
   const {policy, latentShape} = environment;
+  const vectorsIn = (inputs: Branch<tf.Tensor>): PolicyVectors<tf.Tensor> =>
+    inputs['policy'] as unknown as PolicyVectors<tf.Tensor>;
   const encode: Jitted = device.jit('rollout/encode', (inputs) => {
-    const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
-    return {text: policy.encode(policyTensors(trained, frozen, layout), inputs['tokens'] as tf.Tensor)};
+    return {text: policy.encode(policyTensors(vectorsIn(inputs), layout), inputs['tokens'] as tf.Tensor)};
   });
   const predictFrom = (inputs: Branch<tf.Tensor>): tf.Tensor => {
-    const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
     const {latent, time, scale, text} = inputs as Record<string, tf.Tensor>;
     // Only the text of "no prompt" needs the text tower.
-    const params = guidanceScale === 1 ? trainedTensors(trained, layout) : policyTensors(trained, frozen, layout);
+    const params = (guidanceScale === 1 ? networkTensors : policyTensors)(vectorsIn(inputs), layout);
     return predict(policy, params, {latent, time, scale, text}, guidanceScale);
   };
   const act: Jitted = device.jit('rollout/step', (inputs) => {
@@ -110,8 +110,7 @@ export function createGenerator(
 
   return async (resident, request) => {
     const {table, samples} = request;
-    const policyInputs = {trained: resident['trained'] as Resident, frozen: resident['frozen'] as Resident};
-    const text = (await encode({policy: policyInputs, tokens: policy.tokenize(request.prompts.map((p) => p.text))})).outputs[
+    const text = (await encode({policy: resident, tokens: policy.tokenize(request.prompts.map((p) => p.text))})).outputs[
       'text'
     ] as NdArray<'float32'>;
     const all = request.prompts.flatMap((prompt) => Array.from({length: samples}, () => prompt));
@@ -131,8 +130,8 @@ export function createGenerator(
         spread = true;
       }
       const n = latent.shape[0];
-      const inputs: Record<string, NdArray | Branch<Resident>> = {
-        policy: policyInputs,
+      const inputs: Record<string, NdArray | ResidentTree> = {
+        policy: resident,
         latent,
         text: spread ? take(text, rowOf) : text,
         ...Object.fromEntries((['time', 'scale', 'a', 'b'] as const).map((key) => [key, column(n, row[key])])),

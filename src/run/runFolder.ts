@@ -13,6 +13,13 @@ export interface RunFolder {
   readonly info: string;
   /** One row per iteration: `metrics.ts`. */
   readonly metrics: string;
+  /** The tuned weights, where the whole network was tuned. */
+  readonly policy: string;
+  /** The adapter and what it fits, where one was trained: `adapterFiles.ts`. */
+  readonly adapter: string;
+  readonly adapterConfig: string;
+  /** The model card, beside the weights. */
+  readonly card: string;
   /** Pictures of the fixed prompts. */
   readonly samples: string;
   readonly checkpoints: string;
@@ -21,12 +28,23 @@ export interface RunFolder {
   readonly summary: string;
 }
 
+/** Names of weights inside a folder; those of an adapter are peft's. */
+export const [policyFile, adapterFile, adapterConfigFile] = [
+  'policy.safetensors',
+  'adapter_model.safetensors',
+  'adapter_config.json',
+] as const;
+
 /** The layout of a run folder; touches no disk. */
 export const runFolder = (path: string): RunFolder => ({
   path,
   config: join(path, 'config.yaml'),
   info: join(path, 'run.json'),
   metrics: join(path, 'metrics.jsonl'),
+  policy: join(path, policyFile),
+  adapter: join(path, adapterFile),
+  adapterConfig: join(path, adapterConfigFile),
+  card: join(path, 'README.md'),
   samples: join(path, 'samples'),
   checkpoints: join(path, 'checkpoints'),
   report: join(path, 'report.html'),

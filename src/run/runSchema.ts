@@ -63,6 +63,30 @@ export const rewardSettings = {
     .describe('Network of the preference reward: a file of rlft fit preference; none ships.'),
 };
 
+/** Layers that an adapter changes unless it is told otherwise: attention's projections and the network of every block. */
+export const defaultTargets: readonly string[] = [
+  'attention.qkv',
+  'attention.text',
+  'attention.out',
+  'feedForward.in',
+  'feedForward.out',
+];
+
+/** What of the policy learns. */
+const tuned = {
+  tuning: z
+    .enum(['full', 'lora'])
+    .default('full')
+    .describe('What learns: full, the whole denoising network; lora, a low-rank adapter of some of its weights.'),
+  loraRank: z.int().min(1).default(16).describe('Rank r of the adapter; ≥ 1, at most the smaller side of a weight.'),
+  loraAlpha: z.number().positive().default(32).describe('The adapter is scaled by α/r: this is α; > 0.'),
+  loraTargets: z
+    .array(z.string().min(1))
+    .min(1)
+    .default([...defaultTargets])
+    .describe('Layers that are adapted, by the ends of their names: "attention.qkv" is that layer of every block.'),
+};
+
 /** Settings of every command that computes. */
 export const deviceSettings = {
   device: z.string().min(1).default('cpu').describe('Where numbers are computed; `rlft doctor` lists the devices.'),
@@ -77,7 +101,8 @@ const frame = {
     .string()
     .min(1)
     .default('shipped')
-    .describe('Weights to start from: a safetensors file, or "shipped" for those of the preset.'),
+    .describe('Weights to start from: a safetensors file, a run folder, or "shipped" for those of the preset.'),
+  ...tuned,
   ...rewardSettings,
   seed: z
     .int()

@@ -76,7 +76,7 @@ function gradientProducts(
     const gradientOf = (objective: Objective): tf.Tensor =>
       tf.grad((trained) => {
         const {policy} = environment;
-        const params = policyTensors(trained, inputs['frozen'] as tf.Tensor, layout);
+        const params = policyTensors({trained, frozen: inputs['frozen'] as tf.Tensor}, layout);
         const predicted = policy.denoise(params, latent, time, policy.encode(params, batch['tokens'] as tf.Tensor));
         if (objective === SUPERVISED) {
           const error = tf.div(tf.sub(predicted, clean), tf.maximum(perRow(time, clean), MINIMUM_TIME));

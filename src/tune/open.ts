@@ -11,9 +11,9 @@ import type {RunFolder} from '../run/runFolder.js';
 import {noteResume, runInfo, writeRunInfo} from '../run/runInfo.js';
 import type {RunSummary} from '../run/summary.js';
 import {listCheckpoints} from '../run/checkpoint.js';
-import {readWeights} from '../run/weights.js';
 import type {Params} from '../tensor/tree.js';
 import type {TuneEvent} from './events.js';
+import {readPolicy} from './policyWeights.js';
 import {rewardContext} from './rewardContext.js';
 import {optionsOf, type TuneConfig} from './schema.js';
 import {tune} from './tune.js';
@@ -48,19 +48,6 @@ function named<T extends {readonly name: string}>(key: string, given: T, name: s
 }
 
 /**
- * The weights that a configuration names.
- *
- * @throws ConfigError if the preset ships none.
- */
-export function weightsOf(environment: Environment, policy: string): string | URL {
-  if (policy !== 'shipped') return policy;
-  if (environment.weights) return environment.weights;
-  throw new ConfigError(
-    `policy: wanted a weights file; ${environment.name} ${environment.preset} ships none. Make one with rlft pretrain.`,
-  );
-}
-
-/**
  * Runs a fine-tuning run from its configuration.
  *
  * @throws ConfigError if a name of the configuration is unknown or does not fit the plug-in given for it, before anything is
@@ -78,8 +65,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
   const module = request.reward
     ? named('reward', request.reward, config.reward)
     : await resolveReward(config.reward, rewards, config.rewards);
-  const weights = request.params ? [] : [weightsOf(environment, config.policy)];
-  const params = request.params ?? (await readWeights(weights[0])).params;
+  const {params, files} = request.params ? {params: request.params, files: []} : await readPolicy(environment, config.policy);
   const device = await openDevice(config.device, {threads: config.threads});
   const opened = rewardContext(environment, device, config);
   let reward: Reward | undefined;
@@ -97,7 +83,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
     }
     report({kind: 'reward', card: await rewardCard(reward, environment)});
     if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
-    else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
+    else await writeRunInfo(folder.info, await runInfo(command, config.seed, files));
     return await tune({
       config,
       folder,
@@ -108,6 +94,7 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       judge: opened.judge(),
       device,
       params,
+      paramsGiven: request.params !== undefined,
       resume,
       signal,
       report,

@@ -8,16 +8,15 @@ import {createGenerator} from '../rollout/generate.js';
 import {noiseless} from '../rollout/noiseless.js';
 import {packPolicyFor, putPolicy} from '../rollout/residentPolicy.js';
 import {fileName} from '../run/runFolder.js';
-import {readWeights} from '../run/weights.js';
 import {writeAtomically} from '../run/writeAtomically.js';
 import {toBytes} from '../tensor/pixels.js';
-import {weightsOf} from './open.js';
+import {readPolicy} from './policyWeights.js';
 
 /** What to sample and where to put it. */
 export interface SampleRequest {
   readonly environment: string;
   readonly preset: string;
-  /** A safetensors file, or `shipped`. */
+  /** A safetensors file, the folder of a run or of an adapter, or `shipped`. */
   readonly policy: string;
   readonly texts: readonly string[];
   /** Videos a caption. */
@@ -45,7 +44,7 @@ export async function sample(request: SampleRequest): Promise<{videos: SampleFil
   const environment = environments.get(request.environment).open(request.preset);
   if (request.texts.length === 0) throw new ConfigError('sample: wanted a caption; got none.');
   environment.policy.tokenize(request.texts);
-  const {params} = await readWeights(weightsOf(environment, request.policy));
+  const {params} = await readPolicy(environment, request.policy);
   const device = await openDevice(request.device, {threads: request.threads});
   try {
     const layout = packPolicyFor(environment, params);

@@ -4,6 +4,7 @@ import type {z} from 'zod';
 import type {Algorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
 import {peerNames} from '../options.js';
+import type {LoraOptions} from '../rollout/adapter.js';
 import {describeKeys} from '../run/configKeys.js';
 import {resolveConfig, type ResolvedConfig} from '../run/config.js';
 import {runSchema, type RunConfig} from '../run/runSchema.js';
@@ -47,12 +48,20 @@ export const optionsOf = (algorithm: Algorithm, config: TuneConfig): Record<stri
  */
 export function refuseIdle(algorithm: Algorithm, {value, origins}: ResolvedConfig<TuneConfig>): void {
   const defaults = new Map(describeKeys(tuneSchema(algorithm)).map((key) => [key.path, key.default]));
-  for (const {key, reason} of algorithm.idle?.(value) ?? []) {
+  for (const {key, reason} of [...(algorithm.idle?.(value) ?? []), ...idleOfFullTuning(value)]) {
     const origin = origins.get(key) ?? [...origins].find(([path]) => path.startsWith(`${key}.`))?.[1];
     if (origin === undefined || isDeepStrictEqual(value[key], defaults.get(key))) continue;
     throw new ConfigError(`${origin} ${key}: has no effect in this run: ${reason}.`);
   }
 }
+
+/** An adapter's settings, where there is none. */
+const idleOfFullTuning = ({tuning}: TuneConfig): {key: string; reason: string}[] =>
+  tuning === 'lora' ? [] : ['loraRank', 'loraAlpha', 'loraTargets'].map((key) => ({key, reason: 'wanted tuning: lora'}));
+
+/** The adapter that a run trains; undefined if it trains the whole network. */
+export const loraOf = ({tuning, loraRank, loraAlpha, loraTargets, seed}: RunConfig): LoraOptions | undefined =>
+  tuning === 'lora' ? {rank: loraRank, alpha: loraAlpha, targets: loraTargets, seed} : undefined;
 
 /**
  * The configuration of a run from an object, every default filled in: what a library user gives to `runTuning`.

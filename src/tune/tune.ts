@@ -2,7 +2,6 @@
  * A fine-tuning run in its folder: evaluate, learn, evaluate again, and write down everything on the way, so that the run can be
  * killed anywhere and taken up again.
  */
-import {join} from 'node:path';
 import type {ConfiguredAlgorithm, Memory, TrainState} from '../algorithm.js';
 import type {Environment, Judge} from '../environment.js';
 import {ConfigError} from '../errors.js';
@@ -13,19 +12,22 @@ import type {Reward} from '../reward.js';
 import {createGenerator} from '../rollout/generate.js';
 import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
 import {loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
+import {hashParams} from '../run/hashParams.js';
 import {openMetrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
 import type {RunConfig} from '../run/runSchema.js';
 import {peakMemoryBytes, writeSummary, type RunSummary} from '../run/summary.js';
 import {openEvents} from '../run/tensorboard.js';
-import {writeWeights} from '../run/weights.js';
 import {sizeOf} from '../tensor/ndarray.js';
 import type {Params} from '../tensor/tree.js';
 import {iterations, type TrainParts} from '../train.js';
 import type {Device} from '../engine/device.js';
 import {geometryOf} from './geometry.js';
 import type {TuneEvent} from './events.js';
+import {writeModelCard} from './modelCard.js';
 import {pictureWriter} from './pictures.js';
+import {saveTuned} from './saveTuned.js';
+import {loraOf} from './schema.js';
 
 /** Prompts that training draws from, the first ones of the split. */
 const POOL = 512;
@@ -52,6 +54,8 @@ export interface TuneParts {
   readonly device: Device;
   /** The weights to start from. */
   readonly params: Params;
+  /** Whether they are not those that `config.policy` names. Default false. */
+  readonly paramsGiven?: boolean;
   /** Go on from the newest checkpoint instead of starting. */
   readonly resume: boolean;
   readonly signal: AbortSignal;
@@ -81,7 +85,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       `promptsPerIteration: wanted at most ${pool.length}, the prompts that ${environment.name} trains on; got ${config.promptsPerIteration}.`,
     );
   }
-  const layout = packPolicyFor(environment, params);
+  const layout = packPolicyFor(environment, params, loraOf(config));
   const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
   const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
   report({
@@ -93,7 +97,9 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     ...(parts.warning !== undefined && {warning: parts.warning}),
   });
 
-  const restored = parts.resume ? await restore(folder, algorithm) : undefined;
+  // An adapter means nothing without the weights beneath it, which no checkpoint holds.
+  const baseHash = layout.lora && hashParams(params);
+  const restored = parts.resume ? await restore(folder, algorithm, baseHash) : undefined;
   const learner = await makeLearner(parts, layout, tables, restored?.learner);
   const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
   const start = restored?.progress ?? {state: {iteration: 0, memory: algorithm.initialMemory, metrics: {}}, learnSeconds: 0};
@@ -148,11 +154,13 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     if (saved === progress.state.iteration || learner.updates !== wholeUpdates) return;
     await metrics.sync();
     const {arrays, updates} = await learner.snapshot();
-    const meta: Json = {updates, memory: progress.state.memory, learnSeconds: progress.learnSeconds};
+    const {state, learnSeconds} = progress;
+    const meta: Json = {updates, memory: state.memory, learnSeconds, ...(baseHash !== undefined && {baseHash})};
     await saveCheckpoint(folder.checkpoints, progress.state.iteration, {state: arrays, meta}, config.checkpointKeep);
     saved = progress.state.iteration;
   };
   const finish = async (summary: RunSummary, comparisons: readonly Comparison[]): Promise<RunSummary> => {
+    await writeModelCard(parts, geometry, summary);
     await writeSummary(folder.summary, summary);
     report({kind: 'ended', summary, comparisons});
     return summary;
@@ -205,9 +213,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       }
     }
     await save();
-    await writeWeights(join(folder.path, 'policy.safetensors'), await learner.averagedParams(), {
-      metadata: {iterations: String(progress.state.iteration)},
-    });
+    await saveTuned(parts, learner, progress.state.iteration);
     if (parts.signal.aborted) return await finish(summarise('interrupted', progress.state.iteration, []), []);
     const comparisons = compare(before, await measure(learner.averaged, 'after'), judge, config.seed);
     await pictures(progress.state.iteration);
@@ -277,11 +283,17 @@ function makeLearner(
 async function restore(
   folder: RunFolder,
   algorithm: ConfiguredAlgorithm,
+  baseHash: string | undefined,
 ): Promise<{learner: LearnerSnapshot; progress: Progress}> {
   const {state, meta, iteration} = await loadForResume(folder.checkpoints);
-  const found = meta as {updates?: unknown; memory?: unknown; learnSeconds?: unknown} | null;
+  const found = meta as {updates?: unknown; memory?: unknown; learnSeconds?: unknown; baseHash?: unknown} | null;
   if (typeof found?.updates !== 'number' || typeof found.learnSeconds !== 'number') {
     throw new ConfigError(`${folder.checkpoints}: the checkpoint is not one of a fine-tuning run.`);
+  }
+  if (found.baseHash !== baseHash) {
+    throw new ConfigError(
+      `policy: the weights beneath the adapter in ${folder.checkpoints} are not those that it was trained on; restore them, or begin anew.`,
+    );
   }
   return {
     learner: {arrays: state, updates: found.updates},

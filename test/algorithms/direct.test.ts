@@ -73,7 +73,7 @@ const predictor =
   (trained: tf.Tensor) =>
   (batch: Branch<tf.Tensor>): tf.Tensor => {
     const {latent, time, text} = batch as Record<string, tf.Tensor>;
-    return nano.policy.denoise(policyTensors(trained, toTensor(vectors.frozen), layout), latent, time, text);
+    return nano.policy.denoise(policyTensors({trained, frozen: toTensor(vectors.frozen)}, layout), latent, time, text);
   };
 const rewardParams = (): Branch<tf.Tensor> => mapTree(spotted.params, toTensor);
 const scoreOf = (latents: tf.Tensor, prompts: Branch<tf.Tensor>): tf.Tensor =>
@@ -397,7 +397,7 @@ describe('direct', function () {
     const {latent, time} = batch['point'] as Record<string, NdArray>;
     const jump = device.jit('test/jump', (inputs) => ({
       x0: nano.policy.denoise(
-        policyTensors(inputs['trained'] as tf.Tensor, inputs['frozen'] as tf.Tensor, layout),
+        policyTensors({trained: inputs['trained'] as tf.Tensor, frozen: inputs['frozen'] as tf.Tensor}, layout),
         inputs['latent'] as tf.Tensor,
         inputs['time'] as tf.Tensor,
         inputs['text'] as tf.Tensor,

@@ -391,6 +391,7 @@ describe('rlft run ddpo', function () {
     const entries = readdirSync(where.path).map((name) => name.replace(/^events\.out\.tfevents\..*/, 'events'));
     expect(entries.sort()).to.deep.equal(
       [
+        'README.md',
         'checkpoints',
         'config.yaml',
         'events',
