@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import '../autograd/index.js';
+import {recompute} from '../autograd/recompute.js';
 import type {LossFunction, Learner, OptimizerOptions, PolicyInGraph, TransitionBatch, UpdateReport} from '../algorithm.js';
 import type {Argument, Device, Resident, ResidentTree} from '../engine/device.js';
 import type {Environment} from '../environment.js';
@@ -124,6 +125,8 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
       const policy: PolicyInGraph = {
         density,
         predict: (batch) => predictWith(trained, batch),
+        predictRecomputed: (batch) =>
+          recompute((latent, held) => predictWith(held, {...batch, latent}))(batch['latent'] as tf.Tensor, trained),
         predictReference: (batch) => predictWith(given['reference'], batch),
         predictOld: (batch) => predictWith(requireOld(given['old']), batch),
         predictHeld: (batch) => predictWith(held, batch),

@@ -82,6 +82,7 @@ const scoreOf = (latents: tf.Tensor, prompts: Branch<tf.Tensor>): tf.Tensor =>
 const policyOf = (trained: tf.Tensor): PolicyInGraph => ({
   density: 'gaussian',
   predict: predictor(trained),
+  predictRecomputed: predictor(trained),
   predictHeld: predictor(toTensor(vectors.trained)),
   predictReference: predictor(toTensor(referenceVector)),
   predictAverage: predictor(toTensor(averageVector)),
