@@ -37,7 +37,8 @@ export type Recomputable = (x: tf.Tensor, ...held: tf.Tensor[]) => tf.Tensor;
  * one, or else the runtime would put off all gradients of weights, and hold what they need, until the last.
  *
  * @param f pure. What depends on x is computed again; what depends on `held` alone, such as parameters, is computed once. Both are
- *   differentiable, float32; whatever else `f` uses is a constant to the gradient, also if it depends on what one differentiates by.
+ *   differentiable, float32. Whatever else `f` uses is a constant to the gradient, also where it depends on what one differentiates
+ *   by, and is read twice: it must come from outside the function that is differentiated, since tfjs frees what is made inside.
  * @returns value bit for bit that of `f` where no gradient is recorded, and its gradient.
  */
 export const recompute =

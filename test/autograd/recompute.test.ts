@@ -12,17 +12,18 @@ import {runEagerly} from '../support/eager.js';
 import {nano, noisyWeights} from '../support/nano.js';
 import {runtimeGraph, type RuntimeGraph} from '../support/runtimeGraph.js';
 
-const CLIPS = 2;
-const layout = packPolicyFor(nano, noisyWeights(nano));
+const params = noisyWeights(nano);
+const layout = packPolicyFor(nano, params);
 const normal = (purpose: string, ...shape: number[]): NdArray<'float32'> =>
   ndarray('float32', shape, normals({seed: 1, purpose}, new Float32Array(sizeOf(shape))));
-const inputs: Params = {
-  ...packedPolicy(noisyWeights(nano), layout),
-  latent: normal('latent', CLIPS, ...nano.latentShape),
-  time: ndarray('float32', [CLIPS], uniforms({seed: 1, purpose: 'time'}, new Float32Array(CLIPS))),
-  text: normal('text', CLIPS, nano.policy.textLength, 64),
-};
-const specs = mapTree(inputs, ({dtype, shape}: NdArray): InputSpec => ({dtype, shape}));
+const inputsOf = (clips: number): Params => ({
+  ...packedPolicy(params, layout),
+  latent: normal('latent', clips, ...nano.latentShape),
+  time: ndarray('float32', [clips], uniforms({seed: 1, purpose: 'time'}, new Float32Array(clips))),
+  text: normal('text', clips, nano.policy.textLength, 64),
+});
+const inputs = inputsOf(2);
+const specs = mapTree(inputsOf(8), ({dtype, shape}: NdArray): InputSpec => ({dtype, shape}));
 
 /** A walk of the policy and the gradients of a number that its end gives. */
 const walk =

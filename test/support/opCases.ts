@@ -599,7 +599,7 @@ unary('rotary, inverse', (x) => rotary(x, angles, true), f([1, 2, 3, 4]));
 unary('gelu', gelu, f([2, 9], -3, 3), {rtol: 5e-5});
 
 // The token is waited for, and changes nothing, whatever it holds.
-op('after', {x: f([2, 3]), token: floats([3], [-0.5, Infinity, NaN])}, (t) => after(t['x'], t['token']), {gradients: ['x']});
+op('after', {x: f([2, 3]), token: floats([3], [NaN, Infinity, -0.5])}, (t) => after(t['x'], t['token']), {gradients: ['x']});
 op('recompute', {x: f([2, 3]), w: f([3, 3])}, (t) => {
   const step = recompute((x, w) => tf.tanh(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)));
   return step(step(t['x'], t['w']), t['w']);
