@@ -56,7 +56,6 @@ import {
   type NdArray,
   type NoiseKey,
   type Params,
-  type PolicyInGraph,
   type Prompt,
   type Scored,
   type TrainState,
@@ -79,6 +78,12 @@ const options = z.strictObject({
     .default(1)
     .describe(
       'Sampling steps with gradient: K of draftK and drTune, the most of alignProp, the last ones that refl draws from; ≥ 1.',
+    ),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether predictions with gradient are computed again in the backward pass: memory of one instead of all, more time.',
     ),
   draws: z.int().min(1).default(2).describe('Noises that draftLv gives to each finished video; ≥ 1.'),
   rewardNormalisation: z
@@ -110,6 +115,7 @@ const options = z.strictObject({
 type Options = z.output<typeof options>;
 
 type Tensors = Record<string, tf.Tensor>;
+type Predict = (batch: Branch<tf.Tensor>) => tf.Tensor;
 
 const lossOf =
   (o: Options): LossFunction =>
@@ -117,9 +123,10 @@ const lossOf =
     const {text, means} = batch as Tensors;
     const {distillationWeight, huberWidth, rewardMargin} = scalars as Tensors;
     const point = batch['point'] as Branch<tf.Tensor> | undefined;
-    const jump = point && policy.predict({...point, text});
+    const predict: Predict = (question) => (o.recompute ? policy.predictRecomputed(question) : policy.predict(question));
+    const jump = point && predict({...point, text});
 
-    const x0 = o.variant === 'oneStep' ? jump! : reached(policy, batch);
+    const x0 = o.variant === 'oneStep' ? jump! : reached(predict, batch);
     const rewards = policy.reward(x0, batch['prompts'] as Branch<tf.Tensor>);
     const sums = {reward: tf.sum<tf.Scalar>(rewards)};
     const climb = tf.sum<tf.Scalar>(
@@ -149,11 +156,11 @@ const lossOf =
  * `latent` itself, which moves with each step's prediction x̂0_k as the flow's step from t to t' does while its input and its velocity
  * elsewhere stand still: by (1 − t'/t)·dx̂0_k. Since the inputs are the rollout's, no step waits for another.
  */
-function reached(policy: PolicyInGraph, batch: Branch<tf.Tensor>): tf.Tensor {
+function reached(predict: Predict, batch: Branch<tf.Tensor>): tf.Tensor {
   const {latent, text} = batch as Tensors;
   const steps = Object.values(batch['steps'] as Branch<tf.Tensor>) as Tensors[];
   return steps.reduce((x, {at, time, scale, a, b}) => {
-    const x0 = policy.predict({latent: at ?? x, time, scale, text});
+    const x0 = predict({latent: at ?? x, time, scale, text});
     return at ? tf.add(x, tf.mul(perRow(b, x), tf.sub(x0, detach(x0)))) : meanOf({latent: x, x0, a, b});
   }, latent);
 }

@@ -44,6 +44,8 @@ export interface TrainState {
 export interface PolicyInGraph {
   /** Predicted clean latent of the trained policy, differentiable: of `latent`, `time`, `scale` and `text` of a batch. */
   predict(batch: Branch<Tensor>): Tensor;
+  /** The same, computed again in the backward pass instead of kept for it: less memory, for one more forward pass. */
+  predictRecomputed(batch: Branch<Tensor>): Tensor;
   /** The same of the policy that training began with; no gradient. */
   predictReference(batch: Branch<Tensor>): Tensor;
   /**

@@ -10,6 +10,7 @@ import {elementwise} from './elementwise.js';
 import {fused} from './fused.js';
 import type {Gradients} from './gradient.js';
 import {indexing} from './indexing.js';
+import {ordering} from './recompute.js';
 import {reduction} from './reduction.js';
 import {resize} from './resize.js';
 import {structure} from './structure.js';
@@ -23,6 +24,7 @@ export const gradients: Gradients = {
   ...convolutions,
   ...resize,
   ...fused,
+  ...ordering,
 };
 
 for (const [kernelName, gradient] of Object.entries(gradients)) {

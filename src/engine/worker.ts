@@ -40,6 +40,8 @@ async function compile(request: Extract<Request, {kind: 'compile'}>): Promise<An
       intraOpNumThreads: settings.threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
+      // It would keep the pieces of memory of the first run, and take as much again as one block for the others.
+      enableMemPattern: false,
       // Errors come back as exceptions; on the console they would be said twice.
       logSeverityLevel: 4,
       ...(request.profile !== undefined && {enableProfiling: true, profileFilePrefix: request.profile}),

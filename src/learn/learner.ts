@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import '../autograd/index.js';
+import {recompute} from '../autograd/recompute.js';
 import type {LossFunction, Learner, OptimizerOptions, PolicyInGraph, TransitionBatch, UpdateReport} from '../algorithm.js';
 import type {Argument, Device, Resident, ResidentTree} from '../engine/device.js';
 import type {Environment} from '../environment.js';
@@ -131,6 +132,11 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
       const policy: PolicyInGraph = {
         density,
         predict: (batch) => predictWith({trained}, batch),
+        predictRecomputed: (batch) =>
+          recompute((latent, adapted) => predictWith({trained: adapted}, {...batch, latent}))(
+            batch['latent'] as tf.Tensor,
+            trained,
+          ),
         predictReference: (batch) => predictWith((inputs['reference'] ?? {}) as {trained?: tf.Tensor}, batch),
         predictOld: (batch) => predictWith({trained: requireOld(given['old'])}, batch),
         predictHeld: (batch) => predictWith({trained: held}, batch),

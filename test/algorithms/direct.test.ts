@@ -6,6 +6,7 @@ import {direct} from '../../algorithms/direct.js';
 import {matching} from '../../rewards/matching.js';
 import {similarity} from '../../rewards/similarity.js';
 import type {Learner, PolicyInGraph, Scored, TransitionBatch} from '../../src/algorithm.js';
+import {recompute} from '../../src/autograd/recompute.js';
 import type {CompileReport, Device} from '../../src/engine/device.js';
 import {openOrtDevice} from '../../src/engine/ortDevice.js';
 import {pseudoHuber} from '../../src/numeric/consistency.js';
@@ -19,6 +20,8 @@ import {float32, type NdArray} from '../../src/tensor/ndarray.js';
 import {normals} from '../../src/tensor/random.js';
 import {leaves, mapTree, type Branch, type Params} from '../../src/tensor/tree.js';
 import {tuneConfig} from '../../src/tune/schema.js';
+import type {InputSpec} from '../../src/engine/trace.js';
+import {runtimeGraph} from '../support/runtimeGraph.js';
 import {bareContext} from '../support/bareContext.js';
 import {runEagerly, toTensor} from '../support/eager.js';
 import {cases, expectClose, expectOutput, tensor, values} from '../support/golden.js';
@@ -82,6 +85,8 @@ const scoreOf = (latents: tf.Tensor, prompts: Branch<tf.Tensor>): tf.Tensor =>
 const policyOf = (trained: tf.Tensor): PolicyInGraph => ({
   density: 'gaussian',
   predict: predictor(trained),
+  predictRecomputed: (batch) =>
+    recompute((latent, held) => predictor(held)({...batch, latent}))(batch['latent'] as tf.Tensor, trained),
   predictHeld: predictor(toTensor(vectors.trained)),
   predictReference: predictor(toTensor(referenceVector)),
   predictAverage: predictor(toTensor(averageVector)),
@@ -111,7 +116,8 @@ const lossOn = (batch: TransitionBatch, given: Given): Loss => {
   return (trained) =>
     loss(
       policyOf(trained),
-      mapTree(batch, toTensor),
+      // Recomputation reads them again when the scope of the loss is over.
+      mapTree(batch, (a: NdArray) => tf.keep(toTensor(a))),
       mapTree(scalars, (x: number) => tf.scalar(x)),
     ).loss;
 };
@@ -336,6 +342,14 @@ describe('direct', function () {
     });
   }
 
+  for (const variant of ['oneStep', 'draftK', 'draftLv', 'alignProp', 'drTune', 'refl']) {
+    it(`${variant}: recomputed predictions have the same gradient`, async () => {
+      const given = {variant, gradientSteps: 2, distillationWeight: variant === 'oneStep' ? 0.7 : 0, huberWidth: 0.05};
+      const [batch] = await batchesOf(scored, given);
+      expectSame(await slope(lossOn(batch, {...given, recompute: true})), await slope(lossOn(batch, given)));
+    });
+  }
+
   it('compiled: the loss falls along its gradient as fast as its norm says, encoder and decoder in the graph', async () => {
     const given = {
       distillationWeight: 0.5,
@@ -453,6 +467,40 @@ describe('direct', function () {
     expect(many.bytes).to.equal(few.bytes);
     expect(sizeOf(many)).to.deep.equal(sizeOf(few));
     expect(deep.compiled[0].nodes).to.be.above(1.5 * many.compiled[0].nodes);
+  });
+});
+
+describe('direct: memory', function () {
+  this.timeout(300_000);
+
+  it('of draftK, recomputed, is that of one step whatever gradientSteps is', async () => {
+    const rows = 4;
+    const spec = (...shape: number[]): InputSpec => ({dtype: 'float32', shape});
+    const row = {time: spec(rows), scale: spec(rows), a: spec(rows), b: spec(rows)};
+    const peak = async (gradientSteps: number, again: boolean): Promise<number> => {
+      const {loss} = configure({variant: 'draftK', gradientSteps, distillationWeight: 0, recompute: again});
+      const batch = {
+        text: spec(rows, nano.policy.textLength, 64),
+        latent: spec(rows, ...nano.latentShape),
+        prompts: {length: spec(rows)},
+        steps: Object.fromEntries(Array.from({length: gradientSteps}, (_, i) => [i, row])),
+      };
+      const scalars = {rewardMargin: spec(), distillationWeight: spec(), huberWidth: spec()};
+      const found = await runtimeGraph(
+        (given) => ({
+          gradient: tf.grad(
+            (p: tf.Tensor) => loss(policyOf(p), given['batch'] as Branch<tf.Tensor>, given['scalars'] as Branch<tf.Tensor>).loss,
+          )(given['trained'] as tf.Tensor),
+        }),
+        {trained: spec(...vectors.trained.shape), batch, scalars},
+      );
+      return found.livePeak;
+    };
+    const [keptOne, keptFour] = [await peak(1, false), await peak(4, false)];
+    const [one, four] = [await peak(1, true), await peak(4, true)];
+    expect(keptFour).to.be.above(2.5 * keptOne);
+    // Every step adds a gradient of the parameters, which is summed at the end.
+    expect(four - 3 * vectors.trained.data.length).to.be.below(1.2 * one);
   });
 });
 

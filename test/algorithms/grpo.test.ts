@@ -208,6 +208,7 @@ const policyOf = (predict: PolicyInGraph['predict'], reference: PolicyInGraph['p
   predictReference: reference,
   predictHeld: predict,
   predictAverage: predict,
+  predictRecomputed: predict,
   predictOld: predict,
   reward: () => expect.fail('GRPO asks for no gradient of a reward'),
   density: 'gaussian',

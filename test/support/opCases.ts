@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {geluWithoutGradient, layerNorm, rotary} from '../../src/autograd/fused.js';
+import {after, recompute} from '../../src/autograd/recompute.js';
 import {depthwiseConvolution} from '../../src/models/depthwiseConvolution.js';
 import {gelu} from '../../src/models/layers.js';
 import {normals, permutation, uniforms} from '../../src/tensor/random.js';
@@ -596,6 +597,13 @@ unary('rotary, inverse', (x) => rotary(x, angles, true), f([1, 2, 3, 4]));
 
 // One operator where no gradient is recorded, several where one is; tfjs' error function is good to 1.5e-7 only.
 unary('gelu', gelu, f([2, 9], -3, 3), {rtol: 5e-5});
+
+// The token is waited for, and changes nothing, whatever it holds.
+op('after', {x: f([2, 3]), token: floats([3], [NaN, Infinity, -0.5])}, (t) => after(t['x'], t['token']), {gradients: ['x']});
+op('recompute', {x: f([2, 3]), w: f([3, 3])}, (t) => {
+  const step = recompute((x, w) => tf.tanh(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)));
+  return step(step(t['x'], t['w']), t['w']);
+});
 
 /** A random direction for finite differences, largest component 1. */
 export function direction(shape: Shape, sample: number): Float32Array {

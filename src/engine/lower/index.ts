@@ -8,6 +8,7 @@ import {indexing} from './indexing.js';
 import {linalg} from './linalg.js';
 import type {Lowering, Lowerings} from './lowering.js';
 import {movement} from './movement.js';
+import {ordering} from './ordering.js';
 import {pooling} from './pooling.js';
 import {reduction} from './reduction.js';
 import {neverRun, refused} from './refused.js';
@@ -26,6 +27,7 @@ export const lowerings: Lowerings = {
   ...pooling,
   ...resize,
   ...fused,
+  ...ordering,
 };
 
 /** Names of all kernels that tfjs-core knows. */
