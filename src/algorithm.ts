@@ -147,8 +147,11 @@ export interface ConfiguredAlgorithm {
     readonly stepShare: number;
     readonly updatesPerIteration: number;
     readonly samples?: number;
-    /** Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in one pass. */
-    readonly predictions?: number;
+    /**
+     * Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in an iteration, on
+     * average; of so many samples of a prompt, where their number matters.
+     */
+    readonly predictions?: number | ((samplesPerPrompt: number) => number);
   };
   /**
    * Refuses a reward that these options cannot work with, before the first rollout.

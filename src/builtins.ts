@@ -1,6 +1,7 @@
 /** Registers what ships with rlft; the only file of `src/` that imports the three plug-in folders. */
 import {ddpo} from '../algorithms/ddpo.js';
 import {direct} from '../algorithms/direct.js';
+import {dpo} from '../algorithms/dpo.js';
 import {grpo} from '../algorithms/grpo.js';
 import {nft} from '../algorithms/nft.js';
 import {fluentClips, fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
@@ -19,7 +20,7 @@ import {registry} from './registry.js';
 import type {RewardModule} from './reward.js';
 
 /** The optimizers, by the word after `rlft run`. */
-export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct, grpo, nft]);
+export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct, dpo, grpo, nft]);
 
 /** The rewards, by the names that expressions use. */
 export const rewards = registry<RewardModule>('reward', [
@@ -40,6 +41,7 @@ export {
   brightness,
   ddpo,
   direct,
+  dpo,
   fluentClips,
   fluentClipsModule,
   gaussianToy,

@@ -44,6 +44,7 @@ export {
   brightness,
   ddpo,
   direct,
+  dpo,
   environments,
   fluentClips,
   fluentClipsModule,
@@ -222,6 +223,10 @@ export {
   type OldPolicy,
 } from './numeric/negativeAware.js';
 
+// Diffusion-DPO: learning from pairs.
+export {implicitMargin, preferenceLoss, velocityError, type PairErrors} from './numeric/directPreference.js';
+export {comparedPairs, pairingNames, type Pairing, type PreferencePair} from './numeric/comparedPairs.js';
+
 // Optimal transport: plans, costs, distances, attention refined by a plan.
 export {sinkhorn, type SinkhornPlans} from './transport/sinkhorn.js';
 export {logSinkhorn} from './transport/logSinkhorn.js';
@@ -294,7 +299,7 @@ export {
   type PreferenceEvent,
   type PreferenceMeasurements,
 } from './fit/fitPreference.js';
-export {mislabelled, pairAccuracy, rankedPairs, type PreferencePair} from './fit/preferencePairs.js';
+export {mislabelled, pairAccuracy, rankedPairs} from './fit/preferencePairs.js';
 export {preferenceScores, trainPreference, type PreferencePlan} from './fit/trainPreference.js';
 export {preferenceParams} from './models/preferenceNetwork.js';
 export {applyMap, measureMap, type MapMeasurement} from './fit/measureMap.js';

@@ -84,6 +84,17 @@ export const windowOptions = {
     .describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
 };
 
+/** Times at which finished clips are noised anew. */
+export const noisingOptions = {
+  timeMean: z
+    .number()
+    .min(-5)
+    .max(5)
+    .default(0.7)
+    .describe('Mean of ln(t/(1 − t)) over the draws of t; above 0 favours much noise; in [−5, 5].'),
+  timeDeviation: z.number().min(0).max(3).default(1).describe('Deviation of ln(t/(1 − t)); 0: one t for all; in [0, 3].'),
+};
+
 /** What holds the step that no reward reaches. */
 export const anchorOption = {
   anchorCoefficient: z
@@ -102,6 +113,7 @@ export const peerNames: Readonly<Record<string, string>> = {
   beta: 'klCoefficient',
   kl_coef: 'klCoefficient',
   kl_beta: 'klCoefficient',
+  beta_dpo: 'beta',
   kl_mask_threshold: 'klThreshold',
   bestofn: 'bestOf',
   best_of_n: 'bestOf',

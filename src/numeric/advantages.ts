@@ -38,8 +38,8 @@ function requireSameLength(where: string, rewards: ArrayLike<number>, names: rea
   }
 }
 
-/** Positions of each distinct name. */
-function positions<K>(names: readonly K[]): Map<K, number[]> {
+/** Positions of each distinct name, in the order of its first one. */
+export function positions<K>(names: readonly K[]): Map<K, number[]> {
   const found = new Map<K, number[]>();
   names.forEach((name, i) => {
     const list = found.get(name);

@@ -17,7 +17,9 @@ export function geometryOf(
   const steps = tables.stochastic.length;
   const noisy = tables.stochastic.filter(({std}) => std > 0).length;
   const window = algorithm.window?.(0, 0, steps, config.seed);
-  const {stepShare, updatesPerIteration, predictions, samples = samplesPerPrompt} = algorithm.work;
+  const {stepShare, updatesPerIteration, samples = samplesPerPrompt} = algorithm.work;
+  const {predictions: announced} = algorithm.work;
+  const predictions = typeof announced === 'function' ? announced(samplesPerPrompt) : announced;
   const learntSteps = predictions === undefined ? (window ? Math.min(window.size, noisy) : noisy) : 0;
   const learntClips = prompts * Math.min(samples, samplesPerPrompt);
   return {
