@@ -4,6 +4,7 @@ import {direct} from '../algorithms/direct.js';
 import {dpo} from '../algorithms/dpo.js';
 import {grpo} from '../algorithms/grpo.js';
 import {nft} from '../algorithms/nft.js';
+import {sft} from '../algorithms/sft.js';
 import {fluentClips, fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
 import {gaussianToy, gaussianToyModule} from '../environments/gaussianToy.js';
 import {brightness} from '../rewards/brightness.js';
@@ -20,7 +21,7 @@ import {registry} from './registry.js';
 import type {RewardModule} from './reward.js';
 
 /** The optimizers, by the word after `rlft run`. */
-export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct, dpo, grpo, nft]);
+export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct, dpo, grpo, nft, sft]);
 
 /** The rewards, by the names that expressions use. */
 export const rewards = registry<RewardModule>('reward', [
@@ -54,5 +55,6 @@ export {
   preference,
   quality,
   semantic,
+  sft,
   similarity,
 };

@@ -6,7 +6,17 @@
  */
 
 // The three contracts.
-export type {ClipSource, EncoderProbes, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {
+  ClipSource,
+  ClipStreamName,
+  EncoderProbes,
+  Environment,
+  EnvironmentModule,
+  Judge,
+  Judgement,
+  Policy,
+  Prompt,
+} from './environment.js';
 export type {
   CrossAttention,
   EncodedText,
@@ -21,6 +31,7 @@ export type {
 export type {DifferentiableReward, PartScores, Reward, RewardContext, RewardModule, Verification} from './reward.js';
 export type {
   Algorithm,
+  ClipPlan,
   ConfiguredAlgorithm,
   LearnContext,
   Learner,
@@ -59,6 +70,7 @@ export {
   quality,
   rewards,
   semantic,
+  sft,
   similarity,
 } from './builtins.js';
 export type {Registry} from './registry.js';
@@ -111,6 +123,7 @@ export type {NumericFunction} from './engine/trace.js';
 // Rollouts.
 export {createGenerator, type GenerateRequest, type Generator, type Trajectories} from './rollout/generate.js';
 export {packPolicyFor, putPolicy, type PolicyPacking} from './rollout/residentPolicy.js';
+export {openWorldClips, type WorldClips} from './rollout/worldClips.js';
 export {rollout} from './stream/rollout.js';
 export {score} from './stream/score.js';
 

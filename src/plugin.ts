@@ -3,7 +3,17 @@ import './autograd/index.js';
 export {ConfigError, ShapeError} from './errors.js';
 export {float32, ndarray, rows, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
 export type {Branch, Params} from './tensor/tree.js';
-export type {ClipSource, EncoderProbes, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {
+  ClipSource,
+  ClipStreamName,
+  EncoderProbes,
+  Environment,
+  EnvironmentModule,
+  Judge,
+  Judgement,
+  Policy,
+  Prompt,
+} from './environment.js';
 export type {CallResult, Device, Jitted, ResidentTree} from './engine/device.js';
 export type {
   CrossAttention,
@@ -42,6 +52,7 @@ export type {TransportMap} from './transport/maps/transportMap.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';
 export type {
   Algorithm,
+  ClipPlan,
   ConfiguredAlgorithm,
   LearnContext,
   Learner,

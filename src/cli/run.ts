@@ -21,13 +21,16 @@ const seconds = (): number => performance.now() / 1000;
 const signed = (x: number): string => `${x >= 0 ? '+' : '-'}${Math.abs(x).toFixed(3)}`;
 
 function geometryLines(g: Geometry, device: string): string[] {
+  const updates = `in ${g.updates} update${g.updates === 1 ? '' : 's'}`;
   const learnt =
     g.learntSteps > 0
       ? `${g.learntSteps} of them learnt from: ${g.transitions} transitions`
       : `without noise, so without ratios for the parity guard to check: ${g.transitions} predictions with gradient`;
   return [
-    `${g.prompts} prompts × ${g.samplesPerPrompt} samples = ${g.clips} clips an iteration, ${g.steps} steps each, ${learnt} in ${g.updates} update${g.updates === 1 ? '' : 's'}`,
-    `${g.trainedParameters.toLocaleString('en')} trained parameters on ${device}; trajectories take ${(g.trajectoryBytes / 2 ** 20).toFixed(0)} MiB`,
+    g.steps === 0
+      ? `${g.clips} clips of the world an iteration, nothing sampled and nothing scored: ${g.transitions} predictions with gradient ${updates}`
+      : `${g.prompts} prompts × ${g.samplesPerPrompt} samples = ${g.clips} clips an iteration, ${g.steps} steps each, ${learnt} ${updates}`,
+    `${g.trainedParameters.toLocaleString('en')} trained parameters on ${device}; ${g.steps === 0 ? 'clips' : 'trajectories'} take ${(g.trajectoryBytes / 2 ** 20).toFixed(0)} MiB`,
   ];
 }
 

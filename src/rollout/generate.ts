@@ -13,6 +13,7 @@ import {normals} from '../tensor/random.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {predict} from './predict.js';
 import {policyTensors, trainedTensors, type PolicyPacking} from './residentPolicy.js';
+import {textEncoder} from './textEncoder.js';
 
 /** What to generate. */
 export interface GenerateRequest {
@@ -64,10 +65,7 @@ export function createGenerator(
   guidanceScale: number,
 ): Generator {
   const {policy, latentShape} = environment;
-  const encode: Jitted = device.jit('rollout/encode', (inputs) => {
-    const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
-    return {text: policy.encode(policyTensors(trained, frozen, layout), inputs['tokens'] as tf.Tensor)};
-  });
+  const encode = textEncoder(environment, device, layout);
   const predictFrom = (inputs: Branch<tf.Tensor>): tf.Tensor => {
     const {trained, frozen} = inputs['policy'] as Record<string, tf.Tensor>;
     const {latent, time, scale, text} = inputs as Record<string, tf.Tensor>;
@@ -111,9 +109,10 @@ export function createGenerator(
   return async (resident, request) => {
     const {table, samples} = request;
     const policyInputs = {trained: resident['trained'] as Resident, frozen: resident['frozen'] as Resident};
-    const text = (await encode({policy: policyInputs, tokens: policy.tokenize(request.prompts.map((p) => p.text))})).outputs[
-      'text'
-    ] as NdArray<'float32'>;
+    const text = await encode(
+      resident,
+      request.prompts.map((p) => p.text),
+    );
     const all = request.prompts.flatMap((prompt) => Array.from({length: samples}, () => prompt));
     const rowOf = request.prompts.flatMap((_, i) => Array.from({length: samples}, () => i));
     const firstNoisy = request.sharedStart ? table.findIndex((row) => row.std > 0) : 0;

@@ -12,6 +12,7 @@ import {samplerTables, type SamplerTables} from '../numeric/samplers/named.js';
 import type {Reward} from '../reward.js';
 import {createGenerator} from '../rollout/generate.js';
 import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
+import {openWorldClips} from '../rollout/worldClips.js';
 import {loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
 import {openMetrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
@@ -76,7 +77,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   const {config, folder, environment, device, params, algorithm, judge, reward, report} = parts;
   const began = performance.now();
   const pool = environment.prompts('train', POOL);
-  if (config.promptsPerIteration > pool.length) {
+  if (!algorithm.clips && config.promptsPerIteration > pool.length) {
     throw new ConfigError(
       `promptsPerIteration: wanted at most ${pool.length}, the prompts that ${environment.name} trains on; got ${config.promptsPerIteration}.`,
     );
@@ -93,6 +94,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     ...(parts.warning !== undefined && {warning: parts.warning}),
   });
 
+  const clips = algorithm.clips && openWorldClips(environment, device, layout, algorithm.clips);
   const restored = parts.resume ? await restore(folder, algorithm) : undefined;
   const learner = await makeLearner(parts, layout, tables, restored?.learner);
   const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
@@ -171,6 +173,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       reward,
       learner,
       generate,
+      ...(clips && {clips}),
       tables,
       seed: config.seed,
       pool,
@@ -224,6 +227,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     await metrics.close();
     await events.close();
     await learner.close();
+    await clips?.close();
   }
 }
 
