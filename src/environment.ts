@@ -147,7 +147,7 @@ export interface Environment {
    * Videos `[B, F, H, W, C]` float32 in [-1, 1] → latents `[B, …latentShape]`, which `decode` turns into those videos as well as it can.
    * Without it, algorithms that learn from the world's own clips are refused in this world.
    */
-  encode?(videos: NdArray<'float32'>): NdArray<'float32'>;
+  readonly encode?: (videos: NdArray<'float32'>) => NdArray<'float32'>;
   /** The truth of this world, if it has one; starts its workers, so call it once and close it. */
   openJudge?(threads: number): Judge;
   /** Video-text encoders that were trained for this world and size. The first is the one that rewards use by default. */

@@ -72,7 +72,10 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
       case 'iteration': {
         const {'reward/mean': reward, 'reward/groupStd': spread, 'policy/gradientNorm': norm} = event.metrics;
         const each = Object.fromEntries(parts.map((name) => [name, event.metrics[`reward/${name}`]]));
-        line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values: {reward, ...each, spread, norm}});
+        // Clips of the world have no rewards, and an iteration without an update has no gradient.
+        const all = reward === undefined ? {loss: event.metrics['policy/loss'], norm} : {reward, ...each, spread, norm};
+        const values = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+        line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values});
         break;
       }
       case 'compared':

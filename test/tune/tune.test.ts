@@ -461,3 +461,28 @@ describe('rlft run ddpo', function () {
 });
 
 const summaryOf = (f: RunFolder): RunSummary => JSON.parse(readFileSync(f.summary, 'utf8')) as RunSummary;
+
+describe('rlft run sft', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+
+  it('says that nothing is sampled and that the reward is only measured, and shows the loss', async () => {
+    const weights = join(folder(), 'fresh.safetensors');
+    await writeWeights(weights, nano.initialise(3));
+    const where = join(folder(), 'run');
+    const words = ['--preset', 'nano', '--policy', weights, '--threads', '1', '--iterations', '1', '--reward', 'brightness'];
+    const sizes = ['--clips-per-iteration', '2', '--evaluation-prompts', '2', '--evaluation-steps', '2', '--sample-every', '0'];
+    const {code, stderr} = await runCommand(['run', 'sft', ...words, ...sizes, '--output-dir', where]);
+    expect(code, stderr).to.equal(0);
+    expect(stderr).to.match(
+      /^2 clips of the world an iteration, nothing sampled and nothing scored: 2 predictions .* in 1 update$/m,
+    );
+    expect(stderr).to.include('reward "brightness" is only measured, before and after, and never optimised');
+    expect(stderr).to.match(/^iteration 1 {2}loss [\d.]+ {2}norm [\d.]+ {2}100 %$/m);
+    await writeWeights(weights, toy.initialise(0));
+    const elsewhere = ['--environment', 'gaussianToy', '--preset', 'pixel', '--policy', weights, '--reward', 'brightness'];
+    const refused = await runCommand(['run', 'sft', ...elsewhere, '--output-dir', join(folder(), 'refused')]);
+    expect(refused.code, refused.stderr).to.equal(2);
+    expect(refused.stderr).to.include('gaussianToy does not; use an algorithm that learns from rollouts');
+  });
+});
