@@ -164,6 +164,8 @@ export const peerNames: Readonly<Record<string, string>> = {
   lr_scheduler: 'schedule',
   lr_scheduler_type: 'schedule',
   lr_warmup_steps: 'warmup',
+  trim_outliers_ratio: 'trimmedShare',
+  trimmed_ratio: 'trimmedShare',
   warmup_steps: 'warmup',
   num_steps: 'samplingSteps',
   num_inference_steps: 'samplingSteps',

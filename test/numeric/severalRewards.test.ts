@@ -42,6 +42,15 @@ describe('weightedAdvantages', () => {
     });
   }
 
+  for (const c of cases<MixParams>('advantages.json', 'mixgrpo').filter(({params: p}) => p.mode === 'reward_aggr')) {
+    it(`of one reward, the sum, matches ${c.name}`, () => {
+      const rewards = numbers((c.inputs.rewards as unknown as Record<string, GoldenTensor>)['sum']);
+      const groups = consecutive(rewards.length, c.params.num_generations);
+      const trim = {share: c.params.trimmed_ratio, ends: 'lowest'} as const;
+      expectOutput(c, 'advantages', groupAdvantages(rewards, groups, {deviation: 'sample', epsilon: 1e-8, trim}));
+    });
+  }
+
   it('does not see the unit of a reward', () => {
     const several = [
       {rewards: [1, 2, 4, 3], weight: 0.5},
