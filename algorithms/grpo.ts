@@ -102,6 +102,16 @@ const options = z.strictObject({
     .enum(['population', 'sample'])
     .default('population')
     .describe('Deviation with n (population) or with n − 1 (sample, unbiased).'),
+  trimmedShare: z
+    .number()
+    .min(0)
+    .lt(0.5)
+    .default(0)
+    .describe("Share of a group's samples, rounded down, that its mean and deviation are taken without; in [0, .5)."),
+  trimmedEnds: z
+    .enum(['lowest', 'both'])
+    .default('lowest')
+    .describe('Which samples trimmedShare leaves out: the lowest, or as many of both ends.'),
   bestOf: z
     .int()
     .min(0)
@@ -227,7 +237,11 @@ const multipliersAfter = ({multipliers}: GrpoMemory, {several}: Samples, o: Opti
 function advantagesOf(samples: Samples, multipliers: GrpoMemory['multipliers'], o: Options): Float64Array[] {
   const {groups, rewards} = samples;
   const several = Object.values(samples.several);
-  const normalise = {scale: o.advantageScale, deviation: o.deviation};
+  const normalise = {
+    scale: o.advantageScale,
+    deviation: o.deviation,
+    ...(o.trimmedShare > 0 && {trim: {share: o.trimmedShare, ends: o.trimmedEnds}}),
+  };
   const limited = (advantages: Float64Array): Float64Array => clampAdvantages(advantages, o.advantageClip);
   switch (o.combination) {
     case 'sum':
@@ -393,6 +407,13 @@ function idle(config: Readonly<Record<string, unknown>>): {key: string; reason: 
     ['klTarget', o.klCoefficient === 0, 'klCoefficient is 0, and there is nothing to steer'],
     ['deviation', o.advantageScale === 'none' && o.combination !== 'gdpo', 'advantageScale is none'],
     ['advantageScale', o.combination === 'gdpo', 'combination gdpo normalises by the group and then by the batch'],
+    ['trimmedShare', o.combination === 'gdpo', 'combination gdpo trims nothing'],
+    [
+      'trimmedShare',
+      Math.floor(o.trimmedShare * o.samplesPerPrompt) === 0,
+      `of ${o.samplesPerPrompt} samples it is less than one`,
+    ],
+    ['trimmedEnds', o.trimmedShare === 0, 'trimmedShare is 0'],
     ['bestOf', o.bestOf >= o.samplesPerPrompt, `a prompt has ${o.samplesPerPrompt} samples, and all are learnt from`],
     ['floors', o.combination !== 'constrained', 'only combination constrained keeps floors'],
     ['multiplierRate', o.combination !== 'constrained', 'only combination constrained has multipliers'],

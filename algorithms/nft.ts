@@ -27,9 +27,9 @@ import {
   learnWhole,
   meanOfRows,
   meanReports,
-  ndarray,
   negativeAwareLoss,
-  normals,
+  noiseAndTimes,
+  noisingOptions,
   oldPolicyDecay,
   oldPolicyNames,
   optimality,
@@ -38,11 +38,11 @@ import {
   policyGradientOptions,
   prefixed,
   shuffled,
-  sizeOf,
   type Algorithm,
   type LearnContext,
   type LossFunction,
-  type NoiseKey,
+  type NdArray,
+  type NoisedDraw,
   type Params,
   type Scored,
   type TrainState,
@@ -76,13 +76,7 @@ const options = z.strictObject({
       'What samples: the trained policy itself (current), a copy that lags behind it up to half (lagging) or ever more (slowing), or the starting policy (frozen: offline).',
     ),
   drawsPerClip: z.int().min(1).default(3).describe('Times that each clip is noised anew in a pass, each at its own t; ≥ 1.'),
-  timeMean: z
-    .number()
-    .min(-5)
-    .max(5)
-    .default(0.7)
-    .describe('Mean of ln(t/(1 − t)) over the draws of t; above 0 favours much noise; in [−5, 5].'),
-  timeDeviation: z.number().min(0).max(3).default(1).describe('Deviation of ln(t/(1 − t)); 0: one t for all; in [0, 3].'),
+  ...noisingOptions,
   klCoefficient: z
     .number()
     .min(0)
@@ -119,13 +113,9 @@ const lossOf =
     return {loss: tf.add(loss, tf.mul(klReference, o.klCoefficient)), metrics: {...metrics, klReference}};
   };
 
-/** A clip that is to be noised. */
-interface Draw {
+/** A clip that is to be noised: `item` is its number in the iteration. */
+interface Draw extends NoisedDraw {
   readonly ref: TransitionRef;
-  /** Number of the clip in the iteration. */
-  readonly clip: number;
-  /** Number of the draw, over all passes. */
-  readonly draw: number;
 }
 
 async function learnFrom(
@@ -147,8 +137,8 @@ async function learnFrom(
   const iteration = state.iteration + 1;
   const reports: UpdateReport[] = [];
   for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
-    const draws = clips.flatMap((ref, clip) =>
-      Array.from({length: o.drawsPerClip}, (_, i): Draw => ({ref, clip, draw: epoch * o.drawsPerClip + i})),
+    const draws = clips.flatMap((ref, item) =>
+      Array.from({length: o.drawsPerClip}, (_, i): Draw => ({ref, item, draw: epoch * o.drawsPerClip + i})),
     );
     if (draws.length < o.minibatches) {
       throw new ConfigError(`minibatches: wanted at most the ${draws.length} noised clips of a pass; got ${o.minibatches}.`);
@@ -178,36 +168,24 @@ async function learnFrom(
   };
 }
 
-/** As in the original, whose smallest time is one of 1000: the velocity has no value at 0. */
-const MINIMUM_TIME = 1e-3;
-
 /** Clips with the noise and the time of each draw: `clean`, `noise`, `text`, `time`, `scale`, `optimality`. */
 function noisedBatch(
   collected: readonly Scored[],
   draws: readonly Draw[],
   r: Float64Array,
   key: {readonly seed: number; readonly iteration: number},
-  {timeMean, timeDeviation}: Options,
+  o: Options,
 ): Params {
   const {latent: clean, text} = gatherLatents(
     collected,
     draws.map(({ref}) => ref),
-  ) as Record<'latent' | 'text', ReturnType<typeof float32>>;
-  const keyOf = (purpose: string, {clip, draw}: Draw): NoiseKey => ({...key, purpose, sample: clip, step: draw});
-  const size = sizeOf(clean.shape.slice(1));
-  const noise = new Float32Array(draws.length * size);
-  draws.forEach((draw, i) => normals(keyOf('nftNoise', draw), noise.subarray(i * size, (i + 1) * size)));
-  const times = draws.map((draw) => {
-    const [z0] = normals(keyOf('nftTime', draw), new Float32Array(1));
-    return Math.max(MINIMUM_TIME, 1 / (1 + Math.exp(-(timeMean + timeDeviation * z0))));
-  });
+  );
   return {
     clean,
     text,
-    noise: ndarray('float32', clean.shape, noise),
-    time: float32(times),
+    ...noiseAndTimes(draws, (clean as NdArray).shape.slice(1), {...key, name: 'nft'}, o),
     scale: float32(draws.map(() => 1)),
-    optimality: float32(draws.map(({clip}) => r[clip])),
+    optimality: float32(draws.map(({item}) => r[item])),
   };
 }
 

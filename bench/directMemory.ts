@@ -14,7 +14,7 @@ import {resolveReward} from '../src/rewards/resolveReward.js';
 import {createGenerator} from '../src/rollout/generate.js';
 import {packPolicyFor} from '../src/rollout/residentPolicy.js';
 import {readWeights} from '../src/run/weights.js';
-import {weightsOf} from '../src/tune/open.js';
+import {weightsOf} from '../src/tune/policyWeights.js';
 import {rewardContext, unturned} from '../src/tune/rewardContext.js';
 import {emit, microOr, repeat, THREADS} from './measure.js';
 

@@ -8,6 +8,7 @@
 import type {Scalar, Tensor} from '@tensorflow/tfjs-core';
 import type {Observable} from 'rxjs';
 import type {z} from 'zod';
+import type {ClipStreamName} from './environment.js';
 import type {Trajectories} from './rollout/generate.js';
 import type {DifferentiableReward, Reward} from './reward.js';
 import type {RunConfig} from './run/runSchema.js';
@@ -19,7 +20,7 @@ import type {Branch, Params} from './tensor/tree.js';
 /** Trajectories with the reward of each. */
 export interface Scored {
   readonly trajectories: Trajectories;
-  /** `[B]`, higher is better. */
+  /** `[B]`, higher is better; `[0]` of a world's own clips ({@link ConfiguredAlgorithm.clips}), which nobody scores. */
   readonly rewards: Float32Array;
   /** `[B]` of each part of a composed reward, by its name. */
   readonly parts?: Readonly<Record<string, Float32Array>>;
@@ -121,6 +122,13 @@ export interface LearnContext {
   readonly reward?: DifferentiableReward;
 }
 
+/** Which of the world's own clips are learnt from. */
+export interface ClipPlan {
+  readonly stream: ClipStreamName;
+  /** Clips of an iteration; ≥ 1. */
+  readonly count: number;
+}
+
 /** An algorithm with its options chosen. */
 export interface ConfiguredAlgorithm {
   readonly loss: LossFunction;
@@ -139,6 +147,11 @@ export interface ConfiguredAlgorithm {
    * only when `learn` calls {@link Learner.moveOld}. A checkpoint holds it. Default false: the trained policy samples.
    */
   readonly keepsOld?: boolean;
+  /**
+   * What is learnt from in the place of rollouts: clips that the world makes, each as a trajectory of no steps and without a reward. The
+   * reward of the run is then only measured on held-out prompts. Default: rollouts.
+   */
+  readonly clips?: ClipPlan;
   /** The state before the first iteration. */
   readonly initialMemory: Memory;
   /**
@@ -149,8 +162,11 @@ export interface ConfiguredAlgorithm {
     readonly stepShare: number;
     readonly updatesPerIteration: number;
     readonly samples?: number;
-    /** Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in one pass. */
-    readonly predictions?: number;
+    /**
+     * Of deterministic rollouts, which have no stochastic steps: predictions of one trajectory that carry gradient in an iteration, on
+     * average; of so many samples of a prompt, where their number matters.
+     */
+    readonly predictions?: number | ((samplesPerPrompt: number) => number);
   };
   /**
    * Refuses a reward that these options cannot work with, before the first rollout.
@@ -167,6 +183,14 @@ export interface ConfiguredAlgorithm {
 /** Settings of the optimizer that all algorithms share. */
 export interface OptimizerOptions {
   readonly learningRate: number;
+  /** Updates over which the rate grows to `learningRate`. Default 0. */
+  readonly warmup?: number;
+  /** Its course from there. Default constant. */
+  readonly schedule?: 'constant' | 'linear' | 'cosine';
+  /** Updates, warm-up included, in which a falling rate arrives at `finalRate`·`learningRate`. */
+  readonly scheduleUpdates?: number;
+  /** Default 0. */
+  readonly finalRate?: number;
   readonly beta1: number;
   readonly beta2: number;
   readonly weightDecay: number;

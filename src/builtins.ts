@@ -1,8 +1,10 @@
 /** Registers what ships with rlft; the only file of `src/` that imports the three plug-in folders. */
 import {ddpo} from '../algorithms/ddpo.js';
 import {direct} from '../algorithms/direct.js';
+import {dpo} from '../algorithms/dpo.js';
 import {grpo} from '../algorithms/grpo.js';
 import {nft} from '../algorithms/nft.js';
+import {sft} from '../algorithms/sft.js';
 import {fluentClips, fluentClipsModule} from '../environments/fluentClips/fluentClips.js';
 import {gaussianToy, gaussianToyModule} from '../environments/gaussianToy.js';
 import {brightness} from '../rewards/brightness.js';
@@ -20,7 +22,7 @@ import {registry} from './registry.js';
 import type {RewardModule} from './reward.js';
 
 /** The optimizers, by the word after `rlft run`. */
-export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct, grpo, nft]);
+export const algorithms = registry<Algorithm>('algorithm', [ddpo, direct, dpo, grpo, nft, sft]);
 
 /** The rewards, by the names that expressions use. */
 export const rewards = registry<RewardModule>('reward', [
@@ -42,6 +44,7 @@ export {
   brightness,
   ddpo,
   direct,
+  dpo,
   fluentClips,
   fluentClipsModule,
   gaussianToy,
@@ -55,5 +58,6 @@ export {
   quality,
   random,
   semantic,
+  sft,
   similarity,
 };

@@ -68,6 +68,9 @@ export interface Judge {
   close(): Promise<void>;
 }
 
+/** The streams of clips that a world makes. */
+export type ClipStreamName = 'train' | 'validation' | 'pairs' | 'curated';
+
 /** Captioned clips to pre-train on: pure functions of an index, so that a run can be resumed at any of them. */
 export interface ClipSource {
   /**
@@ -140,6 +143,11 @@ export interface Environment {
    * `[B, F, H, W, C]`. Without it, algorithms that need that gradient are refused in this world.
    */
   decodeInGraph?(latents: Tensor): Tensor;
+  /**
+   * Videos `[B, F, H, W, C]` float32 in [-1, 1] → latents `[B, …latentShape]`, which `decode` turns into those videos as well as it can.
+   * Without it, algorithms that learn from the world's own clips are refused in this world.
+   */
+  readonly encode?: (videos: NdArray<'float32'>) => NdArray<'float32'>;
   /** The truth of this world, if it has one; starts its workers, so call it once and close it. */
   openJudge?(threads: number): Judge;
   /** Video-text encoders that were trained for this world and size. The first is the one that rewards use by default. */
@@ -152,7 +160,7 @@ export interface Environment {
    * @param stream which of them: `train` for a policy, `validation` to measure it on, `pairs` for a video-text encoder, `curated`
    * the clean ones that a reward takes for real videos. No two streams share a clip.
    */
-  openClips?(stream: 'train' | 'validation' | 'pairs' | 'curated', threads: number): ClipSource;
+  openClips?(stream: ClipStreamName, threads: number): ClipSource;
 }
 
 /** A world as it is registered: opened once a run, at one of its sizes. */

@@ -6,7 +6,17 @@
  */
 
 // The three contracts.
-export type {ClipSource, EncoderProbes, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {
+  ClipSource,
+  ClipStreamName,
+  EncoderProbes,
+  Environment,
+  EnvironmentModule,
+  Judge,
+  Judgement,
+  Policy,
+  Prompt,
+} from './environment.js';
 export type {
   CrossAttention,
   EncodedText,
@@ -21,6 +31,7 @@ export type {
 export type {DifferentiableReward, PartScores, Reward, RewardContext, RewardModule, Verification} from './reward.js';
 export type {
   Algorithm,
+  ClipPlan,
   ConfiguredAlgorithm,
   LearnContext,
   Learner,
@@ -44,6 +55,7 @@ export {
   brightness,
   ddpo,
   direct,
+  dpo,
   environments,
   fluentClips,
   fluentClipsModule,
@@ -59,6 +71,7 @@ export {
   random,
   rewards,
   semantic,
+  sft,
   similarity,
 } from './builtins.js';
 export type {Registry} from './registry.js';
@@ -115,6 +128,7 @@ export type {NumericFunction} from './engine/trace.js';
 export {createGenerator, type GenerateRequest, type Generator, type Trajectories} from './rollout/generate.js';
 export {packPolicyFor, putPolicy, type PolicyPacking} from './rollout/residentPolicy.js';
 export {mergeAdapter, type AdaptedLayer, type LoraOptions} from './rollout/adapter.js';
+export {openWorldClips, type WorldClips} from './rollout/worldClips.js';
 export {rollout} from './stream/rollout.js';
 export {score} from './stream/score.js';
 
@@ -227,6 +241,10 @@ export {
   type OldPolicy,
 } from './numeric/negativeAware.js';
 
+// Diffusion-DPO: learning from pairs.
+export {implicitMargin, preferenceLoss, velocityError, type PairErrors} from './numeric/directPreference.js';
+export {comparedPairs, pairingNames, type Pairing, type PreferencePair} from './numeric/comparedPairs.js';
+
 // Optimal transport: plans, costs, distances, attention refined by a plan.
 export {sinkhorn, type SinkhornPlans} from './transport/sinkhorn.js';
 export {logSinkhorn} from './transport/logSinkhorn.js';
@@ -299,7 +317,7 @@ export {
   type PreferenceEvent,
   type PreferenceMeasurements,
 } from './fit/fitPreference.js';
-export {mislabelled, pairAccuracy, rankedPairs, type PreferencePair} from './fit/preferencePairs.js';
+export {mislabelled, pairAccuracy, rankedPairs} from './fit/preferencePairs.js';
 export {preferenceScores, trainPreference, type PreferencePlan} from './fit/trainPreference.js';
 export {preferenceParams} from './models/preferenceNetwork.js';
 export {applyMap, measureMap, type MapMeasurement} from './fit/measureMap.js';

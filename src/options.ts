@@ -10,6 +10,28 @@ import type {OptimizerOptions} from './algorithm.js';
 /** AdamW with gradient clipping and an average of the weights. */
 export const optimizerOptions = {
   learningRate: z.number().positive().default(1e-4).describe('Step size of AdamW; > 0.'),
+  warmup: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Updates over which the step size grows from 0 to learningRate, linearly; 0: none; ≥ 0.'),
+  schedule: z
+    .enum(['constant', 'linear', 'cosine'])
+    .default('constant')
+    .describe('How the step size goes on after the warm-up: it stays, or falls to finalRate over scheduleUpdates.'),
+  scheduleUpdates: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      'Updates, warm-up included, after which a falling schedule has arrived at its end and stays there; a falling one wants it, since a run bounded by minutes has no length; ≥ 0.',
+    ),
+  finalRate: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe('Where a falling schedule ends, as a share of learningRate; in [0, 1].'),
   adamBeta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment; in [0, 1)."),
   adamBeta2: z.number().min(0).lt(1).default(0.999).describe("Decay of AdamW's second moment; in [0, 1)."),
   weightDecay: z
@@ -31,12 +53,29 @@ export const optimizerOptions = {
 /** The learner's settings, from the options of an algorithm that spreads {@link optimizerOptions}. */
 export const optimizerOf = (o: z.output<z.ZodObject<typeof optimizerOptions>>): OptimizerOptions => ({
   learningRate: o.learningRate,
+  warmup: o.warmup,
+  schedule: o.schedule,
+  scheduleUpdates: o.scheduleUpdates,
+  finalRate: o.finalRate,
   beta1: o.adamBeta1,
   beta2: o.adamBeta2,
   weightDecay: o.weightDecay,
   maxGradientNorm: o.maxGradNorm,
   averageDecay: o.emaDecay,
 });
+
+/** What is wrong with the step size's course, by key: a falling one has to know where it ends. */
+export function scheduleFault({schedule, scheduleUpdates, warmup}: Readonly<Record<string, unknown>>): string | undefined {
+  if (schedule !== 'linear' && schedule !== 'cosine') return undefined;
+  if ((scheduleUpdates as number) > (warmup as number)) return undefined;
+  return `wanted more updates than the warm-up of ${String(warmup)}, over which schedule ${schedule} falls; got ${String(scheduleUpdates)}. An iteration is innerEpochs × minibatches updates`;
+}
+
+/** Keys of the step size's course that change nothing beside the others, and why. */
+export const idleSchedule = ({schedule}: Readonly<Record<string, unknown>>): {key: string; reason: string}[] =>
+  schedule === 'constant'
+    ? ['scheduleUpdates', 'finalRate'].map((key) => ({key, reason: 'schedule is constant; linear or cosine falls'}))
+    : [];
 
 /** The clipped policy gradient over denoising steps. */
 export const policyGradientOptions = {
@@ -84,6 +123,17 @@ export const windowOptions = {
     .describe('Samples of a prompt start from one initial noise and share the steps before the window.'),
 };
 
+/** Times at which finished clips are noised anew. */
+export const noisingOptions = {
+  timeMean: z
+    .number()
+    .min(-5)
+    .max(5)
+    .default(0.7)
+    .describe('Mean of ln(t/(1 − t)) over the draws of t; above 0 favours much noise; in [−5, 5].'),
+  timeDeviation: z.number().min(0).max(3).default(1).describe('Deviation of ln(t/(1 − t)); 0: one t for all; in [0, 3].'),
+};
+
 /** What holds the step that no reward reaches. */
 export const anchorOption = {
   anchorCoefficient: z
@@ -102,6 +152,7 @@ export const peerNames: Readonly<Record<string, string>> = {
   beta: 'klCoefficient',
   kl_coef: 'klCoefficient',
   kl_beta: 'klCoefficient',
+  beta_dpo: 'beta',
   kl_mask_threshold: 'klThreshold',
   bestofn: 'bestOf',
   best_of_n: 'bestOf',
@@ -110,6 +161,12 @@ export const peerNames: Readonly<Record<string, string>> = {
   eta: 'noiseLevel',
   cfg: 'guidanceScale',
   cfg_scale: 'guidanceScale',
+  lr_scheduler: 'schedule',
+  lr_scheduler_type: 'schedule',
+  lr_warmup_steps: 'warmup',
+  trim_outliers_ratio: 'trimmedShare',
+  trimmed_ratio: 'trimmedShare',
+  warmup_steps: 'warmup',
   num_steps: 'samplingSteps',
   num_inference_steps: 'samplingSteps',
   sample_num_steps: 'samplingSteps',

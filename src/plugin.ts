@@ -3,7 +3,17 @@ import './autograd/index.js';
 export {ConfigError, ShapeError} from './errors.js';
 export {float32, ndarray, rows, sizeOf, zeros, type NdArray} from './tensor/ndarray.js';
 export type {Branch, Params} from './tensor/tree.js';
-export type {ClipSource, EncoderProbes, Environment, EnvironmentModule, Judge, Judgement, Policy, Prompt} from './environment.js';
+export type {
+  ClipSource,
+  ClipStreamName,
+  EncoderProbes,
+  Environment,
+  EnvironmentModule,
+  Judge,
+  Judgement,
+  Policy,
+  Prompt,
+} from './environment.js';
 export type {CallResult, Device, Jitted, ResidentTree} from './engine/device.js';
 export type {
   CrossAttention,
@@ -42,6 +52,7 @@ export type {TransportMap} from './transport/maps/transportMap.js';
 export {besideModule, serve, workerPool, type WorkerPool} from './workers/pool.js';
 export type {
   Algorithm,
+  ClipPlan,
   ConfiguredAlgorithm,
   LearnContext,
   Learner,
@@ -56,6 +67,7 @@ export type {
 } from './algorithm.js';
 export {anchorLoss, logRatioSums, outsideCount, referenceDivergence} from './learn/policyLoss.js';
 export {learnWhole} from './learn/learnWhole.js';
+export {noiseAndTimes, type NoisedDraw, type TimeLaw} from './learn/noisedDraws.js';
 export {policyPasses, type PassPlan} from './learn/passes.js';
 export {meanReports, prefixed} from './learn/reports.js';
 export {
@@ -87,11 +99,13 @@ export {
   type Jumps,
 } from './numeric/consistency.js';
 export {detach} from './numeric/detach.js';
+export {implicitMargin, preferenceLoss, velocityError, type PairErrors} from './numeric/directPreference.js';
 export {actingMean, driftDivergence, guardedLogRatio, maskedSurrogate, type DriftedStep} from './numeric/drift.js';
 export {addNoise} from './numeric/forwardProcess.js';
 export {klDivergence} from './numeric/gaussian.js';
 export {nextMultiplier, steeredCoefficient} from './numeric/multipliers.js';
 export {feedbackNames, negativeAwareLoss, oldPolicyDecay, oldPolicyNames, optimality} from './numeric/negativeAware.js';
+export {comparedPairs, pairingNames, type Pairing} from './numeric/comparedPairs.js';
 export {meanOfRows, perRow} from './numeric/rows.js';
 export {odeTable} from './numeric/samplers/named.js';
 export type {Transition} from './numeric/samplers/sampler.js';
@@ -105,6 +119,6 @@ export {
 } from './numeric/severalRewards.js';
 export {clippedSurrogate, importanceRatio, type LogProbabilities} from './numeric/surrogate.js';
 export {meanOf, replay} from './numeric/transition.js';
-export {anchorOption, optimizerOf, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
+export {anchorOption, noisingOptions, optimizerOf, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
 export {groupMeans, groupNormaliseTensor} from './rewards/groupNormalise.js';
 export {normals, permutation, shuffled, type NoiseKey} from './tensor/random.js';

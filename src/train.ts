@@ -9,6 +9,7 @@ import type {SamplerTables} from './numeric/samplers/named.js';
 import {windowed} from './numeric/samplers/ode.js';
 import type {Reward} from './reward.js';
 import type {GenerateRequest, Generator} from './rollout/generate.js';
+import type {WorldClips} from './rollout/worldClips.js';
 import {rollout} from './stream/rollout.js';
 import {score} from './stream/score.js';
 import {permutation} from './tensor/random.js';
@@ -20,6 +21,8 @@ export interface TrainParts {
   readonly reward: Reward;
   readonly learner: ResidentLearner;
   readonly generate: Generator;
+  /** What an algorithm learns from that asks for the world's clips in the place of rollouts. */
+  readonly clips?: WorldClips;
   readonly tables: SamplerTables;
   readonly seed: number;
   /** Prompts to draw from. */
@@ -78,23 +81,18 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
   let state = start;
   for (;;) {
     const began = performance.now();
-    const scored$ = from(requestsOf(parts, state.iteration)).pipe(rollout(generate, learner.acting), score(reward, 2));
+    const scored$ = parts.clips
+      ? from(parts.clips.read(learner.acting, state.iteration))
+      : from(requestsOf(parts, state.iteration)).pipe(rollout(generate, learner.acting), score(reward, 2));
     const collected = await lastValueFrom(scored$.pipe(toArray()));
     const rolledOut = performance.now();
     const gap = await checkParity(learner, collected[0], parts.parityBound);
     state = await lastValueFrom(algorithm.learn(from(collected), state, context));
     const done = performance.now();
-    const rewards = collected.flatMap((s) => Array.from(s.rewards));
-    const {mean, std} = statistics(rewards);
     state = {
       ...state,
       metrics: {
-        'reward/mean': mean,
-        'reward/std': std,
-        'reward/min': Math.min(...rewards),
-        'reward/max': Math.max(...rewards),
-        'reward/groupStd': statistics(groupDeviations(collected)).mean,
-        ...partMeans(collected),
+        ...(parts.clips === undefined && rewardMetrics(collected)),
         ...state.metrics,
         ...(gap !== undefined && {'policy/ratioGap': gap}),
         'time/rolloutSeconds': (rolledOut - began) / 1000,
@@ -103,6 +101,20 @@ export async function* iterations(parts: TrainParts, start: TrainState): AsyncGe
     };
     yield state;
   }
+}
+
+/** How the rollouts' rewards lie. */
+function rewardMetrics(collected: readonly Scored[]): Record<string, number> {
+  const rewards = collected.flatMap((s) => Array.from(s.rewards));
+  const {mean, std} = statistics(rewards);
+  return {
+    'reward/mean': mean,
+    'reward/std': std,
+    'reward/min': Math.min(...rewards),
+    'reward/max': Math.max(...rewards),
+    'reward/groupStd': statistics(groupDeviations(collected)).mean,
+    ...partMeans(collected),
+  };
 }
 
 /** The mean of each part of a composed reward, as `reward/<name>`. */

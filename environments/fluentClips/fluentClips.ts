@@ -41,6 +41,7 @@ export function fluentClips(presetName: string): Environment {
     // Pixels are the latent: at 24×24 a patch of 96 numbers is already what a decoder would start from.
     decode: (latents) => clamp(latents),
     decodeInGraph: (latents) => tf.clipByValue(latents, -1, 1),
+    encode: (videos) => videos,
     encoders: encodersOf(preset),
     encoderProbes: probesOf(preset),
     openJudge: (threads) => openJudge(preset, threads),

@@ -22,13 +22,16 @@ const seconds = (): number => performance.now() / 1000;
 const signed = (x: number): string => `${x >= 0 ? '+' : '-'}${Math.abs(x).toFixed(3)}`;
 
 function geometryLines(g: Geometry, device: string): string[] {
+  const updates = `in ${g.updates} update${g.updates === 1 ? '' : 's'}`;
   const learnt =
     g.learntSteps > 0
       ? `${g.learntSteps} of them learnt from: ${g.transitions} transitions`
       : `without noise, so without ratios for the parity guard to check: ${g.transitions} predictions with gradient`;
   return [
-    `${g.prompts} prompts × ${g.samplesPerPrompt} samples = ${g.clips} clips an iteration, ${g.steps} steps each, ${learnt} in ${g.updates} update${g.updates === 1 ? '' : 's'}`,
-    `${g.trainedParameters.toLocaleString('en')} trained parameters on ${device}; trajectories take ${(g.trajectoryBytes / 2 ** 20).toFixed(0)} MiB`,
+    g.steps === 0
+      ? `${g.clips} clips of the world an iteration, nothing sampled and nothing scored: ${g.transitions} predictions with gradient ${updates}`
+      : `${g.prompts} prompts × ${g.samplesPerPrompt} samples = ${g.clips} clips an iteration, ${g.steps} steps each, ${learnt} ${updates}`,
+    `${g.trainedParameters.toLocaleString('en')} trained parameters on ${device}; ${g.steps === 0 ? 'clips' : 'trajectories'} take ${(g.trajectoryBytes / 2 ** 20).toFixed(0)} MiB`,
   ];
 }
 
@@ -70,7 +73,10 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
       case 'iteration': {
         const {'reward/mean': reward, 'reward/groupStd': spread, 'policy/gradientNorm': norm} = event.metrics;
         const each = Object.fromEntries(parts.map((name) => [name, event.metrics[`reward/${name}`]]));
-        line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values: {reward, ...each, spread, norm}});
+        // Clips of the world have no rewards, and an iteration without an update has no gradient.
+        const all = reward === undefined ? {loss: event.metrics['policy/loss'], norm} : {reward, ...each, spread, norm};
+        const values = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+        line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values});
         break;
       }
       case 'compared':

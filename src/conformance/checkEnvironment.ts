@@ -60,6 +60,7 @@ export async function checkEnvironment(
   if (prompts) await found.part('tokenize', () => checkTokenizer(found, environment, prompts));
   const params = await found.part('initialise', () => checkInitialise(found, environment));
   await found.part('decode', () => checkDecode(found, environment));
+  if (environment.encode) await found.part('encode', () => checkEncode(found, environment));
   if (environment.decodeInGraph) {
     await onDevice(options.device, (device) => found.part('decodeInGraph', () => checkDecodeInGraph(found, environment, device)));
   }
@@ -195,6 +196,18 @@ function checkInitialise(found: Findings, environment: Environment): Params {
     'isText: wanted a parameter of the text tower; there is none',
   );
   return copy;
+}
+
+/** Checks that videos become latents. How well they come back is the codec's affair. */
+function checkEncode(found: Findings, environment: Environment): void {
+  const videos = environment.decode(testNoise('encode', [2, ...environment.latentShape], 0.5));
+  const latents = environment.encode!(videos);
+  const wanted = [2, ...environment.latentShape];
+  found.check(
+    latents.dtype === 'float32' && sameShape(latents.shape, wanted),
+    `encode: wanted float32 ${shapeText(wanted)}; got ${latents.dtype} ${shapeText(latents.shape)}`,
+  );
+  found.check(allFinite(latents.data), 'encode: wanted finite latents; got others');
 }
 
 /** Checks that latents become the same videos inside a graph, and that videos answer to latents there. */

@@ -1,11 +1,6 @@
 /** Pairs of clips of one caption with a label which is better: what people are asked for, made of a judge and of mistakes. */
+import type {PreferencePair} from '../numeric/comparedPairs.js';
 import {uniforms} from '../tensor/random.js';
-
-/** Two clips by their rows; the label says that `better` is. */
-export interface PreferencePair {
-  readonly better: number;
-  readonly worse: number;
-}
 
 /**
  * All pairs within groups whose totals differ.

@@ -11,7 +11,7 @@ import {pack, packing, unpack, unpackArray} from '../tensor/pack.js';
 import {integers} from '../tensor/random.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {ADAM, adamState, adamUpdate} from '../transport/maps/adam.js';
-import type {PreferencePair} from './preferencePairs.js';
+import type {PreferencePair} from '../numeric/comparedPairs.js';
 import type {EmbeddedPairs} from './trainMap.js';
 
 /** The length of a training, its sizes and rates. */

@@ -12,6 +12,8 @@ import {ContractError, NonFiniteError} from '../errors.js';
 import {adamCorrections, adamw} from '../numeric/optim/adamw.js';
 import {clipByGlobalNorm} from '../numeric/optim/clip.js';
 import {ema, emaDecayAt} from '../numeric/optim/ema.js';
+import {learningRate} from '../numeric/optim/learningRate.js';
+import {rateSchedule} from './rateSchedule.js';
 import type {Density} from '../numeric/transition.js';
 import type {DifferentiableReward} from '../reward.js';
 import {predict} from '../rollout/predict.js';
@@ -235,7 +237,7 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
       }
       const {correction1, correction2} = adamCorrections(updates + 1, {...optimizer, epsilon: EPSILON});
       const schedule = {
-        learningRate: scalar(optimizer.learningRate),
+        learningRate: scalar(learningRate(rateSchedule(optimizer), updates + 1)),
         correction1: scalar(correction1),
         correction2: scalar(correction2),
         maxGradientNorm: scalar(optimizer.maxGradientNorm),

@@ -30,6 +30,18 @@ export interface GroupAdvantageOptions {
   readonly deviation?: Deviation;
   /** ε ≥ 0, added to the std. Default 1e-4 (Flow-GRPO); DanceGRPO 1e-8, PISCES 1e-6. */
   readonly epsilon?: number;
+  /**
+   * Outliers of each group that its mean and std are taken without: a share of its samples, in [0, .5), rounded down, of the lowest
+   * ones (MixGRPO) or of both ends (UniRL). They have advantages like the others. Default none.
+   */
+  readonly trim?: {readonly share: number; readonly ends: 'lowest' | 'both'};
+}
+
+/** A group's rewards without its outliers. */
+function trimmed(values: readonly number[], {share, ends}: NonNullable<GroupAdvantageOptions['trim']>): number[] {
+  const cut = Math.floor(values.length * share);
+  const rising = [...values].sort((a, b) => a - b);
+  return rising.slice(cut, rising.length - (ends === 'both' ? cut : 0));
 }
 
 function requireSameLength(where: string, rewards: ArrayLike<number>, names: readonly unknown[]): void {
@@ -38,8 +50,8 @@ function requireSameLength(where: string, rewards: ArrayLike<number>, names: rea
   }
 }
 
-/** Positions of each distinct name. */
-function positions<K>(names: readonly K[]): Map<K, number[]> {
+/** Positions of each distinct name, in the order of its first one. */
+export function positions<K>(names: readonly K[]): Map<K, number[]> {
   const found = new Map<K, number[]>();
   names.forEach((name, i) => {
     const list = found.get(name);
@@ -60,17 +72,15 @@ function positions<K>(names: readonly K[]): Map<K, number[]> {
 export function groupAdvantages(
   rewards: ArrayLike<number>,
   groups: readonly (string | number)[],
-  {scale = 'group', deviation = 'population', epsilon = 1e-4}: GroupAdvantageOptions = {},
+  {scale = 'group', deviation = 'population', epsilon = 1e-4, trim}: GroupAdvantageOptions = {},
 ): Float64Array {
   requireSameLength('groupAdvantages', rewards, groups);
   const all = Array.from(rewards);
   const members = [...positions(groups).values()];
-  const each = members.map((indices) =>
-    statistics(
-      indices.map((i) => all[i]),
-      deviation,
-    ),
-  );
+  const each = members.map((indices) => {
+    const own = indices.map((i) => all[i]);
+    return statistics(trim ? trimmed(own, trim) : own, deviation);
+  });
   const shared =
     scale === 'batch' && all.length > 0 ? statistics(all, deviation).std : each.reduce((max, {std}) => Math.max(max, std), 0);
   const advantages = new Float64Array(all.length);

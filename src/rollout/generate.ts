@@ -13,6 +13,7 @@ import {normals} from '../tensor/random.js';
 import type {Branch, Params} from '../tensor/tree.js';
 import {predict} from './predict.js';
 import {networkTensors, policyTensors, type PolicyPacking, type PolicyVectors} from './residentPolicy.js';
+import {textEncoder} from './textEncoder.js';
 
 /** What to generate. */
 export interface GenerateRequest {
@@ -66,9 +67,7 @@ export function createGenerator(
   const {policy, latentShape} = environment;
   const vectorsIn = (inputs: Branch<tf.Tensor>): PolicyVectors<tf.Tensor> =>
     inputs['policy'] as unknown as PolicyVectors<tf.Tensor>;
-  const encode: Jitted = device.jit('rollout/encode', (inputs) => {
-    return {text: policy.encode(policyTensors(vectorsIn(inputs), layout), inputs['tokens'] as tf.Tensor)};
-  });
+  const encode = textEncoder(environment, device, layout);
   const predictFrom = (inputs: Branch<tf.Tensor>): tf.Tensor => {
     const {latent, time, scale, text} = inputs as Record<string, tf.Tensor>;
     // Only the text of "no prompt" needs the text tower.
@@ -110,9 +109,10 @@ export function createGenerator(
 
   return async (resident, request) => {
     const {table, samples} = request;
-    const text = (await encode({policy: resident, tokens: policy.tokenize(request.prompts.map((p) => p.text))})).outputs[
-      'text'
-    ] as NdArray<'float32'>;
+    const text = await encode(
+      resident,
+      request.prompts.map((p) => p.text),
+    );
     const all = request.prompts.flatMap((prompt) => Array.from({length: samples}, () => prompt));
     const rowOf = request.prompts.flatMap((_, i) => Array.from({length: samples}, () => i));
     const firstNoisy = request.sharedStart ? table.findIndex((row) => row.std > 0) : 0;

@@ -8,6 +8,7 @@ export interface Geometry {
   readonly prompts: number;
   readonly samplesPerPrompt: number;
   readonly clips: number;
+  /** Sampling steps of a rollout; 0 where clips of the world are learnt from and nothing is sampled. */
   readonly steps: number;
   /** Stochastic steps of a trajectory: those that are learnt from; 0 where rollouts have none. */
   readonly learntSteps: number;

@@ -13,11 +13,15 @@ export function geometryOf(
   latentSize: number,
 ): Geometry {
   const {promptsPerIteration: prompts, samplesPerPrompt} = config;
+  const {clips: plan} = algorithm;
+  if (plan) return clipGeometry(plan.count, algorithm.work, trainedParameters, latentSize);
   const clips = prompts * samplesPerPrompt;
   const steps = tables.stochastic.length;
   const noisy = tables.stochastic.filter(({std}) => std > 0).length;
   const window = algorithm.window?.(0, 0, steps, config.seed);
-  const {stepShare, updatesPerIteration, predictions, samples = samplesPerPrompt} = algorithm.work;
+  const {stepShare, updatesPerIteration, samples = samplesPerPrompt} = algorithm.work;
+  const {predictions: announced} = algorithm.work;
+  const predictions = typeof announced === 'function' ? announced(samplesPerPrompt) : announced;
   const learntSteps = predictions === undefined ? (window ? Math.min(window.size, noisy) : noisy) : 0;
   const learntClips = prompts * Math.min(samples, samplesPerPrompt);
   return {
@@ -30,5 +34,25 @@ export function geometryOf(
     updates: updatesPerIteration,
     trainedParameters,
     trajectoryBytes: clips * (steps + 1) * latentSize * 4,
+  };
+}
+
+/** The same of an algorithm that learns from the world's own clips: nothing is sampled. */
+function clipGeometry(
+  clips: number,
+  {predictions, updatesPerIteration}: ConfiguredAlgorithm['work'],
+  trainedParameters: number,
+  latentSize: number,
+): Geometry {
+  return {
+    prompts: clips,
+    samplesPerPrompt: 1,
+    clips,
+    steps: 0,
+    learntSteps: 0,
+    transitions: clips * (typeof predictions === 'number' ? predictions : 1),
+    updates: updatesPerIteration,
+    trainedParameters,
+    trajectoryBytes: clips * latentSize * 4,
   };
 }

@@ -98,7 +98,9 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       resume,
       signal,
       report,
-      warning: `reward "${module.name}": ${module.summary}`,
+      warning: configured.clips
+        ? `${algorithm.name} learns from clips of the world: reward "${module.name}" is only measured, before and after, and never optimised`
+        : `reward "${module.name}": ${module.summary}`,
     });
   } finally {
     await reward?.close?.();

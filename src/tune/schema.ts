@@ -3,7 +3,7 @@ import {isDeepStrictEqual} from 'node:util';
 import type {z} from 'zod';
 import type {Algorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
-import {peerNames} from '../options.js';
+import {idleSchedule, peerNames, scheduleFault} from '../options.js';
 import type {LoraOptions} from '../rollout/adapter.js';
 import {describeKeys} from '../run/configKeys.js';
 import {resolveConfig, type ResolvedConfig} from '../run/config.js';
@@ -30,6 +30,8 @@ export function tuneSchema(algorithm: Algorithm): z.ZodType<TuneConfig> {
       const kept = (config as Record<string, unknown>)['gradientSteps'];
       if (typeof kept === 'number' && kept > config.samplingSteps)
         complain('gradientSteps', `wanted at most the ${config.samplingSteps} samplingSteps`);
+      const fault = scheduleFault(config);
+      if (fault !== undefined) complain('scheduleUpdates', fault);
       if (config.sampler === 'ddim' && config.noiseLevel > 1)
         complain('noiseLevel', 'wanted at most 1 for ddim, whose noise level is η');
     },
@@ -48,7 +50,7 @@ export const optionsOf = (algorithm: Algorithm, config: TuneConfig): Record<stri
  */
 export function refuseIdle(algorithm: Algorithm, {value, origins}: ResolvedConfig<TuneConfig>): void {
   const defaults = new Map(describeKeys(tuneSchema(algorithm)).map((key) => [key.path, key.default]));
-  for (const {key, reason} of [...(algorithm.idle?.(value) ?? []), ...idleOfFullTuning(value)]) {
+  for (const {key, reason} of [...(algorithm.idle?.(value) ?? []), ...idleOfFullTuning(value), ...idleSchedule(value)]) {
     const origin = origins.get(key) ?? [...origins].find(([path]) => path.startsWith(`${key}.`))?.[1];
     if (origin === undefined || isDeepStrictEqual(value[key], defaults.get(key))) continue;
     throw new ConfigError(`${origin} ${key}: has no effect in this run: ${reason}.`);

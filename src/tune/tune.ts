@@ -11,6 +11,7 @@ import {samplerTables, type SamplerTables} from '../numeric/samplers/named.js';
 import type {Reward} from '../reward.js';
 import {createGenerator} from '../rollout/generate.js';
 import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
+import {openWorldClips} from '../rollout/worldClips.js';
 import {loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
 import {hashParams} from '../run/hashParams.js';
 import {openMetrics} from '../run/metrics.js';
@@ -80,7 +81,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   const {config, folder, environment, device, params, algorithm, judge, reward, report} = parts;
   const began = performance.now();
   const pool = environment.prompts('train', POOL);
-  if (config.promptsPerIteration > pool.length) {
+  if (!algorithm.clips && config.promptsPerIteration > pool.length) {
     throw new ConfigError(
       `promptsPerIteration: wanted at most ${pool.length}, the prompts that ${environment.name} trains on; got ${config.promptsPerIteration}.`,
     );
@@ -99,6 +100,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
 
   // An adapter means nothing without the weights beneath it, which no checkpoint holds.
   const baseHash = layout.lora && hashParams(params);
+  const clips = algorithm.clips && openWorldClips(environment, device, layout, algorithm.clips);
   const restored = parts.resume ? await restore(folder, algorithm, baseHash) : undefined;
   const learner = await makeLearner(parts, layout, tables, restored?.learner);
   const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
@@ -179,6 +181,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       reward,
       learner,
       generate,
+      ...(clips && {clips}),
       tables,
       seed: config.seed,
       pool,
@@ -230,6 +233,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     await metrics.close();
     await events.close();
     await learner.close();
+    await clips?.close();
   }
 }
 

@@ -125,6 +125,17 @@ describe('grpo, what it learns from', () => {
     expect(state.metrics).to.include({'policy/loss': 1, 'policy/gradientNorm': 2, 'policy/equalGroups': 0});
   });
 
+  it('the advantage in its group without outliers, if they are left out', async () => {
+    const scored = scoredBatches(value);
+    const change = {...plain, trimmedShare: 0.25, advantageClip: 1000};
+    const [lowest, both] = [
+      groupAdvantages(all(value), groups, {trim: {share: 0.25, ends: 'lowest'}}),
+      groupAdvantages(all(value), groups, {trim: {share: 0.25, ends: 'both'}}),
+    ];
+    close(advantagesBySample((await learnOnce(change, scored)).updates[0], scored), [lowest]);
+    close(advantagesBySample((await learnOnce({...change, trimmedEnds: 'both'}, scored)).updates[0], scored), [both]);
+  });
+
   it('the share of groups that tell nothing', async () => {
     const {state} = await learnOnce(
       plain,
@@ -338,6 +349,9 @@ describe('grpo, what it refuses', () => {
       [{advantageScale: 'none', deviation: 'sample'}, 'deviation'],
       [{combination: 'gdpo', advantageScale: 'batch'}, 'advantageScale'],
       [{bestOf: 8}, 'bestOf'],
+      [{trimmedShare: 0.1}, 'trimmedShare'],
+      [{trimmedShare: 0.25, combination: 'gdpo', reward: 'quality + semantic'}, 'trimmedShare'],
+      [{trimmedEnds: 'both'}, 'trimmedEnds'],
       [{floors: {judge: 1}}, 'floors'],
       [{multiplierRate: 1}, 'multiplierRate'],
       [{windowSize: 0, windowMove: 'sliding'}, 'windowMove'],

@@ -4,7 +4,10 @@ import {ddpo} from '../../algorithms/ddpo.js';
 import {direct} from '../../algorithms/direct.js';
 import {nft} from '../../algorithms/nft.js';
 import type {Algorithm} from '../../src/algorithm.js';
+import {dpo} from '../../algorithms/dpo.js';
 import {grpo} from '../../algorithms/grpo.js';
+import {sft} from '../../algorithms/sft.js';
+import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
 import {brightness} from '../../rewards/brightness.js';
 import {nearTarget} from '../../rewards/nearTarget.js';
 import type {RewardModule} from '../../src/reward.js';
@@ -68,6 +71,26 @@ describe('logged metrics', function () {
     expect(logged).to.deep.equal([...own, ...shared].sort());
   });
 
+  it('of DPO are rows of its page, or of that of DDPO where every run logs them', async () => {
+    const shared = described('docs/algorithms/ddpo.md').filter((name) => /^(reward|time)\//.test(name));
+    expect(await loggedBy(dpo, {})).to.deep.equal([...described('docs/algorithms/dpo.md'), ...shared].sort());
+  });
+
+  it('of SFT are rows of its page, and times; no reward is among them', async () => {
+    const run = await createRunFolder(folder(), {force: true});
+    const environment = fluentClips('nano');
+    const small = {iterations: 1, clipsPerIteration: 2, evaluation: {prompts: 2, steps: 2}, sampleEvery: 0, threads: 1};
+    await runTuning({
+      config: tuneConfig(sft, {environment: 'fluentClips', preset: 'nano', reward: 'brightness', ...small}),
+      params: environment.initialise(0),
+      folder: run,
+    });
+    const [row] = await readMetrics(run.metrics);
+    const times = described('docs/algorithms/ddpo.md').filter((name) => name.startsWith('time/'));
+    const logged = Object.keys(row).filter((name) => name !== 'iteration');
+    expect(logged.sort()).to.deep.equal([...described('docs/algorithms/sft.md'), ...times].sort());
+  });
+
   it('of direct with all its terms are the rows of its page', async () => {
     expect(await loggedBy(direct, {})).to.deep.equal(described('docs/algorithms/direct.md'));
   });
@@ -93,7 +116,13 @@ describe('logged metrics', function () {
     const named = new Set(
       sources().flatMap((file) => Array.from(read(file).matchAll(/'((?:reward|policy|time|train)\/\w+)'/g), ([, name]) => name)),
     );
-    const pages = ['docs/algorithms/ddpo.md', 'docs/algorithms/grpo.md', 'docs/algorithms/nft.md', 'docs/run-folder.md'];
+    const pages = [
+      'docs/algorithms/ddpo.md',
+      'docs/algorithms/grpo.md',
+      'docs/algorithms/nft.md',
+      'docs/algorithms/dpo.md',
+      'docs/run-folder.md',
+    ];
     const rows = pages.flatMap(described);
     expect(named.size).to.be.greaterThan(10);
     expect([...named].filter((name) => !rows.includes(name))).to.deep.equal([]);

@@ -1,7 +1,8 @@
 /** The Bradley-Terry network: its loss and its optimum in closed form, and that it finds what is behind labels with mistakes. */
 import {expect} from 'chai';
 import type {Device} from '../../src/engine/device.js';
-import {mislabelled, pairAccuracy, rankedPairs, type PreferencePair} from '../../src/fit/preferencePairs.js';
+import {mislabelled, pairAccuracy, rankedPairs} from '../../src/fit/preferencePairs.js';
+import type {PreferencePair} from '../../src/numeric/comparedPairs.js';
 import {preferenceScores, trainPreference, type PreferencePlan} from '../../src/fit/trainPreference.js';
 import type {EmbeddedPairs} from '../../src/fit/trainMap.js';
 import {preferenceParams} from '../../src/models/preferenceNetwork.js';

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {expect} from 'chai';
 import {gaussianToy} from '../../environments/gaussianToy.js';
-import type {LossFunction, Scored, TransitionBatch} from '../../src/algorithm.js';
+import type {LossFunction, OptimizerOptions, Scored, TransitionBatch} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';
 import {ContractError, NonFiniteError} from '../../src/errors.js';
 import {createLearner, type LearnerSnapshot, type ResidentLearner} from '../../src/learn/learner.js';
@@ -90,7 +90,7 @@ describe('learner', function () {
     /** Σ advantage · Σ mean: its gradient is the advantage for every parameter; a root makes it NaN below 0. */
     const open = (
       loss: LossFunction,
-      change: Partial<typeof optimizer> = {},
+      change: Partial<OptimizerOptions> = {},
       keepsOld = false,
       from?: LearnerSnapshot,
     ): Promise<ResidentLearner> =>
@@ -128,6 +128,44 @@ describe('learner', function () {
       const loss = tf.mul<tf.Scalar>(tf.sum(tf.mul(advantage, mu)), scalars['factor'] as tf.Tensor);
       return {loss, metrics: {moved: tf.sum<tf.Scalar>(tf.abs(tf.sub(mu, reference)))}};
     };
+
+    // Of a gradient that never changes AdamW makes steps of the learning rate.
+    const cosine = (share: number): number => 0.2 + 0.8 * 0.5 * (1 + Math.cos(Math.PI * share));
+    for (const [title, change, shares] of [
+      ['a constant rate', {}, [1, 1, 1, 1, 1, 1]],
+      ['a warm-up', {warmup: 4}, [1 / 4, 2 / 4, 3 / 4, 1, 1, 1]],
+      ['a linear descent', {schedule: 'linear', scheduleUpdates: 5, finalRate: 0.5}, [0.9, 0.8, 0.7, 0.6, 0.5, 0.5]],
+      [
+        'a cosine after a warm-up',
+        {warmup: 2, schedule: 'cosine', scheduleUpdates: 5, finalRate: 0.2},
+        [1 / 2, 1, cosine(1 / 3), cosine(2 / 3), 0.2, 0.2],
+      ],
+    ] as const) {
+      it(`steps by the rate of ${title}, and by the same after a snapshot`, async () => {
+        const settings = {weightDecay: 0, maxGradientNorm: 100, ...change};
+        const rows = batch([{prompt: 0, advantage: 1}]);
+        const meanOf = async (learner: ResidentLearner): Promise<number> => (await stateOf(learner)).trained.data[0];
+        let learner = await open(sumOf, settings);
+        const found: number[] = [];
+        for (const at of shares.keys()) {
+          if (at === 3) {
+            const snapshot = await learner.snapshot();
+            await learner.close();
+            learner = await open(sumOf, settings, false, snapshot);
+          }
+          const before = await meanOf(learner);
+          await learner.update([rows], 1);
+          found.push(before - (await meanOf(learner)));
+        }
+        await learner.close();
+        expectClose(
+          found,
+          shares.map((share) => 0.1 * share),
+          1e-6,
+          1e-5,
+        );
+      });
+    }
 
     it('is AdamW on the clipped mean gradient, with an average of the weights', async () => {
       const learner = await open(sumOf);

@@ -161,12 +161,13 @@ describe('groupAdvantages', () => {
     clip_max: number | null;
     epsilon: number;
   }
-  for (const c of cases<UnirlParams>('advantages.json', 'unirl').filter((v) => v.params.trim_outliers_ratio === 0)) {
+  for (const c of cases<UnirlParams>('advantages.json', 'unirl')) {
     it(`matches ${c.name}`, () => {
       const rewards = numbers(c.inputs.rewards);
       const groups = rewards.map((_, i) => c.params.groups.findIndex((g) => g.includes(i)));
       const scale = c.params.use_global_std ? 'batch' : 'group';
-      const advantages = groupAdvantages(rewards, groups, {scale, deviation: 'sample', epsilon: c.params.epsilon});
+      const trim = {share: c.params.trim_outliers_ratio, ends: 'both'} as const;
+      const advantages = groupAdvantages(rewards, groups, {scale, deviation: 'sample', epsilon: c.params.epsilon, trim});
       expectOutput(c, 'advantages', clampAdvantages(advantages, c.params.clip_max ?? Infinity));
     });
   }

@@ -26,11 +26,28 @@ describe('weightedAdvantages', () => {
     trimmed_ratio: number;
     weights: Record<string, number>;
   }
-  for (const c of cases<MixParams>('advantages.json', 'mixgrpo').filter(({params: p}) => p.trimmed_ratio === 0)) {
+  for (const c of cases<MixParams>('advantages.json', 'mixgrpo').filter(({params: p}) => p.mode === 'advantage_aggr')) {
     it(`matches ${c.name}`, () => {
       const several = severalOf(c);
       const groups = consecutive(several[0].rewards.length, c.params.num_generations);
-      expectOutput(c, 'advantages', weightedAdvantages(several, groups, {deviation: 'sample', epsilon: 1e-8}));
+      expectOutput(
+        c,
+        'advantages',
+        weightedAdvantages(several, groups, {
+          deviation: 'sample',
+          epsilon: 1e-8,
+          trim: {share: c.params.trimmed_ratio, ends: 'lowest'},
+        }),
+      );
+    });
+  }
+
+  for (const c of cases<MixParams>('advantages.json', 'mixgrpo').filter(({params: p}) => p.mode === 'reward_aggr')) {
+    it(`of one reward, the sum, matches ${c.name}`, () => {
+      const rewards = numbers((c.inputs.rewards as unknown as Record<string, GoldenTensor>)['sum']);
+      const groups = consecutive(rewards.length, c.params.num_generations);
+      const trim = {share: c.params.trimmed_ratio, ends: 'lowest'} as const;
+      expectOutput(c, 'advantages', groupAdvantages(rewards, groups, {deviation: 'sample', epsilon: 1e-8, trim}));
     });
   }
 

@@ -5,6 +5,7 @@ import {type grpo} from '../../algorithms/grpo.js';
 import {gaussianToy, gaussianToyDeviation, gaussianToyMeans} from '../../environments/gaussianToy.js';
 import type {Algorithm, ConfiguredAlgorithm} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';
+import type {Environment} from '../../src/environment.js';
 import {openOrtDevice} from '../../src/engine/ortDevice.js';
 import {createLearner} from '../../src/learn/learner.js';
 import {samplerTables, type SamplerName, type SamplerTables} from '../../src/numeric/samplers/named.js';
@@ -12,6 +13,7 @@ import type {Transition} from '../../src/numeric/samplers/sampler.js';
 import type {Reward} from '../../src/reward.js';
 import {createGenerator} from '../../src/rollout/generate.js';
 import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
+import {openWorldClips} from '../../src/rollout/worldClips.js';
 import type {NdArray} from '../../src/tensor/ndarray.js';
 import {train} from '../../src/train.js';
 
@@ -108,6 +110,8 @@ export interface ToyRun {
   readonly iterations: number;
   readonly seed?: number;
   readonly samples?: number;
+  /** Default the toy as it ships. */
+  readonly environment?: Environment;
 }
 
 /** A device of one thread, which is most for graphs this small. */
@@ -147,7 +151,7 @@ export function trainToy({
 export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun): Promise<ToyOutcome> {
   const {device, reward, iterations, seed = 5, samples = 32} = run;
   algorithm.checkReward?.(reward);
-  const environment = gaussianToy();
+  const environment = run.environment ?? gaussianToy();
   const params = environment.initialise(0);
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
@@ -163,6 +167,7 @@ export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun):
   });
   const generate = createGenerator(environment, device, layout, tables.density, 1);
   const pool = environment.prompts('train', 4);
+  const clips = algorithm.clips && openWorldClips(environment, device, layout, algorithm.clips);
   try {
     const last = await lastValueFrom(
       train(
@@ -172,6 +177,7 @@ export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun):
           reward,
           learner,
           generate,
+          ...(clips && {clips}),
           tables,
           seed,
           pool,

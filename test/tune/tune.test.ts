@@ -5,8 +5,10 @@ import {join} from 'node:path';
 import {mergeMap, throwError} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
 import {direct} from '../../algorithms/direct.js';
+import {dpo} from '../../algorithms/dpo.js';
 import {grpo} from '../../algorithms/grpo.js';
 import {nft} from '../../algorithms/nft.js';
+import {sft} from '../../algorithms/sft.js';
 import {fluentClips} from '../../environments/fluentClips/fluentClips.js';
 import {gaussianToy} from '../../environments/gaussianToy.js';
 import {brightness} from '../../rewards/brightness.js';
@@ -195,6 +197,50 @@ describe('tune', function () {
     expect(state['old']).not.to.deep.equal(state['trained']);
     await run(broken, 4, {...change, resume: true});
     await expectSameEnd(whole, broken);
+  });
+
+  it('dpo goes on in the middle of a falling learning rate, with the policy that samples offline, bit for bit', async () => {
+    const {innerEpochs, learningRate, klCoefficient: _, clipRange: __, ...common} = settings;
+    const where = {environment: 'gaussianToy', preset: 'pixel', iterations: 4};
+    const course = {warmup: 3, schedule: 'cosine', scheduleUpdates: 8};
+    const config = tuneConfig(dpo, {...common, ...where, ...course, innerEpochs, learningRate, oldPolicy: 'frozen', beta: 10});
+    const change = {config, algorithm: dpo as Algorithm};
+    const [whole, broken] = [await fresh('whole'), await fresh('broken')];
+    await run(whole, 4, change);
+    await run(broken, 4, {...change, stopAfter: 3});
+    await run(broken, 4, {...change, resume: true});
+    await expectSameEnd(whole, broken);
+    const {state} = await loadCheckpoint((await listCheckpoints(broken.checkpoints))[0].path);
+    expect(state['old']).not.to.deep.equal(state['trained']);
+  });
+
+  it('sft goes on with the next clips, bit for bit, and scores nothing while it learns', async () => {
+    const frame = {threads: 1, evaluation: {prompts: 4, steps: 3}, sampleEvery: 0, checkpointEvery: 2, checkpointKeep: 20};
+    const where = {environment: 'fluentClips', preset: 'nano', reward: 'nearTarget', iterations: 4};
+    const config = tuneConfig(sft, {...frame, ...where, clipsPerIteration: 4});
+    const scored: string[] = [];
+    const reward: RewardModule = {
+      ...nearTarget,
+      open: async (context) => {
+        const opened = await nearTarget.open(context);
+        return {
+          ...opened,
+          score: (videos, prompts) => {
+            scored.push(...prompts.map(({id}) => id));
+            return opened.score(videos, prompts);
+          },
+        };
+      },
+    };
+    const change = {world: 'fluentClips', config, algorithm: sft as Algorithm, reward} as const;
+    const [whole, broken] = [await fresh('whole'), await fresh('broken')];
+    await run(whole, 4, change);
+    await run(broken, 4, {...change, stopAfter: 3});
+    await run(broken, 4, {...change, resume: true});
+    await expectSameEnd(whole, broken);
+    const heldOut = new Set(nano.prompts('heldOut', 4).map(({id}) => id));
+    expect(scored.length).to.be.above(0);
+    expect(scored.filter((id) => !heldOut.has(id))).to.deep.equal([]);
   });
 
   it('direct goes on after Ctrl-C as if nothing had been, bit for bit', async function () {
@@ -416,3 +462,28 @@ describe('rlft run ddpo', function () {
 });
 
 const summaryOf = (f: RunFolder): RunSummary => JSON.parse(readFileSync(f.summary, 'utf8')) as RunSummary;
+
+describe('rlft run sft', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+
+  it('says that nothing is sampled and that the reward is only measured, and shows the loss', async () => {
+    const weights = join(folder(), 'fresh.safetensors');
+    await writeWeights(weights, nano.initialise(3));
+    const where = join(folder(), 'run');
+    const words = ['--preset', 'nano', '--policy', weights, '--threads', '1', '--iterations', '1', '--reward', 'brightness'];
+    const sizes = ['--clips-per-iteration', '2', '--evaluation-prompts', '2', '--evaluation-steps', '2', '--sample-every', '0'];
+    const {code, stderr} = await runCommand(['run', 'sft', ...words, ...sizes, '--output-dir', where]);
+    expect(code, stderr).to.equal(0);
+    expect(stderr).to.match(
+      /^2 clips of the world an iteration, nothing sampled and nothing scored: 2 predictions .* in 1 update$/m,
+    );
+    expect(stderr).to.include('reward "brightness" is only measured, before and after, and never optimised');
+    expect(stderr).to.match(/^iteration 1 {2}loss [\d.]+ {2}norm [\d.]+ {2}100 %$/m);
+    await writeWeights(weights, toy.initialise(0));
+    const elsewhere = ['--environment', 'gaussianToy', '--preset', 'pixel', '--policy', weights, '--reward', 'brightness'];
+    const refused = await runCommand(['run', 'sft', ...elsewhere, '--output-dir', join(folder(), 'refused')]);
+    expect(refused.code, refused.stderr).to.equal(2);
+    expect(refused.stderr).to.include('gaussianToy does not; use an algorithm that learns from rollouts');
+  });
+});

@@ -6,6 +6,7 @@ import {
   chunks,
   gatherTransitions,
   groupAdvantages,
+  optimizerOf,
   optimizerOptions,
   replay,
   stochasticTransitions,
@@ -40,14 +41,7 @@ export const reinforce: Algorithm<typeof options.shape> = {
     sharedStart: false,
     initialMemory: null,
     work: {stepShare: 1, updatesPerIteration: 1},
-    optimizer: {
-      learningRate: o.learningRate,
-      beta1: o.adamBeta1,
-      beta2: o.adamBeta2,
-      weightDecay: o.weightDecay,
-      maxGradientNorm: o.maxGradNorm,
-      averageDecay: o.emaDecay,
-    },
+    optimizer: optimizerOf(o),
     learn: (scored$, state, {learner}) =>
       from(
         lastValueFrom(scored$.pipe(toArray())).then(async (scored: readonly Scored[]) => {

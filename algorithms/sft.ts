@@ -1,0 +1,123 @@
+/**
+ * Supervised fine-tuning: flow matching on clean clips that the world itself makes, without any reward. The baseline that says what
+ * more and better data alone would do.
+ *
+ *   L = mean over (clip, draw of t) of mean ((x̂0 − x0)/max(t, .2))²,   x_t = (1 − t)·x0 + t·ε
+ *
+ * No rollout is made and nothing is scored; the run's reward is measured on held-out prompts before and after, and that is all.
+ *
+ * @source Lipman et al. 2023, Flow Matching, arXiv:2210.02747; the weight is that of the pre-training (src/pretrain/policyStep.ts).
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import {z} from 'zod';
+import {
+  addNoise,
+  chunks,
+  float32,
+  gatherLatents,
+  lastTransitions,
+  learnWhole,
+  meanOfRows,
+  meanReports,
+  noiseAndTimes,
+  noisingOptions,
+  optimizerOf,
+  optimizerOptions,
+  prefixed,
+  velocityError,
+  type Algorithm,
+  type LearnContext,
+  type LossFunction,
+  type NdArray,
+  type NoisedDraw,
+  type Params,
+  type Scored,
+  type TrainState,
+  type TransitionRef,
+} from '../src/plugin.js';
+
+const options = z.strictObject({
+  ...optimizerOptions,
+  clipsPerIteration: z.int().min(1).default(64).describe('Clips of the world in one iteration, which is one update; ≥ 1.'),
+  drawsPerClip: z.int().min(1).default(1).describe('Times that each clip is noised, each at its own t; ≥ 1.'),
+  ...noisingOptions,
+});
+type Options = z.output<typeof options>;
+
+/** Times below this weigh no more than it, as in pre-training: 1/t² would let nearly clean latents drown the rest. */
+const MINIMUM_TIME = 0.2;
+
+const loss: LossFunction = (policy, batch) => {
+  const {clean, noise, time} = batch as Record<string, tf.Tensor>;
+  const predicted = policy.predict({...batch, latent: addNoise(clean, noise, time)});
+  return {
+    loss: tf.sum<tf.Scalar>(velocityError(predicted, clean, tf.maximum(time, MINIMUM_TIME))),
+    metrics: {cleanError: tf.sum<tf.Scalar>(meanOfRows(tf.squaredDifference(predicted, clean)))},
+  };
+};
+
+/** A clip that is to be noised: `item` is its number in the iteration. */
+interface Draw extends NoisedDraw {
+  readonly ref: TransitionRef;
+}
+
+async function learnFrom(
+  collected: readonly Scored[],
+  state: TrainState,
+  {learner, seed}: LearnContext,
+  o: Options,
+): Promise<TrainState> {
+  const iteration = state.iteration + 1;
+  const draws = lastTransitions(collected).flatMap((last, item) =>
+    Array.from({length: o.drawsPerClip}, (_, draw): Draw => ({ref: {...last, step: last.step + 1}, item, draw})),
+  );
+  const batches = (function* () {
+    for (const micro of chunks(draws, learner.microbatch)) yield noisedBatch(collected, micro, {seed, iteration}, o);
+  })();
+  const report = await learner.update(batches, draws.length);
+  return {iteration, memory: null, metrics: prefixed('policy/', meanReports([report], 1))};
+}
+
+/** Clips with the noise and the time of each draw: `clean`, `noise`, `text`, `time`, `scale`. */
+function noisedBatch(
+  collected: readonly Scored[],
+  draws: readonly Draw[],
+  key: {readonly seed: number; readonly iteration: number},
+  o: Options,
+): Params {
+  const {latent: clean, text} = gatherLatents(
+    collected,
+    draws.map(({ref}) => ref),
+  );
+  return {
+    clean,
+    text,
+    ...noiseAndTimes(draws, (clean as NdArray).shape.slice(1), {...key, name: 'sft'}, o),
+    scale: float32(draws.map(() => 1)),
+  };
+}
+
+/** Supervised fine-tuning as it is registered. */
+export const sft: Algorithm<typeof options.shape> = {
+  name: 'sft',
+  summary: "supervised fine-tuning on the world's own clean clips; the reward is only measured: a baseline",
+  options,
+  defaults: {minutes: 2, evaluation: {prompts: 256, steps: 16, every: 0}},
+  idle: () =>
+    ['promptsPerIteration', 'samplesPerPrompt', 'samplingSteps', 'sampler', 'noiseLevel'].map((key) => ({
+      key,
+      reason: 'sft learns from clips of the world and samples nothing; clipsPerIteration says from how many',
+    })),
+  needs: {differentiableReward: false},
+  configure: (o) => ({
+    loss,
+    scalars: {},
+    sharedStart: false,
+    deterministic: true,
+    clips: {stream: 'curated', count: o.clipsPerIteration},
+    initialMemory: null,
+    work: {stepShare: 1, updatesPerIteration: 1, predictions: o.drawsPerClip},
+    optimizer: optimizerOf(o),
+    learn: learnWhole((collected, state, context) => learnFrom(collected, state, context, o)),
+  }),
+};

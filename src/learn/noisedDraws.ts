@@ -1,0 +1,50 @@
+/** Noise and times for clean latents that are to be noised anew: what algorithms that learn from finished clips share. */
+import {float32, ndarray, sizeOf, type NdArray} from '../tensor/ndarray.js';
+import {normals, type NoiseKey} from '../tensor/random.js';
+
+/** The law of the times: ln(t/(1 − t)) is normal. */
+export interface TimeLaw {
+  readonly timeMean: number;
+  readonly timeDeviation: number;
+}
+
+/** What is noised, and which time. */
+export interface NoisedDraw {
+  /** Number of the clip, or of the pair, in the iteration. */
+  readonly item: number;
+  /** Number of the draw, over all passes. */
+  readonly draw: number;
+}
+
+/** The smallest time, one of 1000: the velocity has no value at 0. */
+const MINIMUM_TIME = 1e-3;
+
+/**
+ * A noise and a time for each draw.
+ *
+ * @param shape of one latent.
+ * @param key of the noise that both are drawn from: `name` begins its purposes.
+ * @returns `noise` `[n, …shape]` standard normal, `time` `[n]` in [.001, 1).
+ * @source Esser et al. 2024, "Scaling rectified flow transformers", arXiv:2403.03206, eq. 19: logit-normal times.
+ */
+export function noiseAndTimes(
+  draws: readonly NoisedDraw[],
+  shape: readonly number[],
+  {name, ...key}: {readonly name: string; readonly seed: number; readonly iteration: number},
+  {timeMean, timeDeviation}: TimeLaw,
+): {noise: NdArray<'float32'>; time: NdArray<'float32'>} {
+  const keyOf = (purpose: string, {item, draw}: NoisedDraw): NoiseKey => ({
+    ...key,
+    purpose: `${name}${purpose}`,
+    sample: item,
+    step: draw,
+  });
+  const size = sizeOf(shape);
+  const noise = new Float32Array(draws.length * size);
+  draws.forEach((draw, i) => normals(keyOf('Noise', draw), noise.subarray(i * size, (i + 1) * size)));
+  const times = draws.map((draw) => {
+    const [z] = normals(keyOf('Time', draw), new Float32Array(1));
+    return Math.max(MINIMUM_TIME, 1 / (1 + Math.exp(-(timeMean + timeDeviation * z))));
+  });
+  return {noise: ndarray('float32', [draws.length, ...shape], noise), time: float32(times)};
+}
