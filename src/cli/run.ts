@@ -1,5 +1,4 @@
 /** `rlft run <algorithm>`: fine-tune a policy. Parsing and printing; the work is `src/tune/`. */
-import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {algorithms, environments, rewards} from '../builtins.js';
 import {ConfigError} from '../errors.js';
@@ -8,6 +7,7 @@ import {renderConfig, resolveConfig} from '../run/config.js';
 import {peerNames} from '../options.js';
 import {resolveReward} from '../rewards/resolveReward.js';
 import {openRunFolder, type RunFolder} from '../run/runFolder.js';
+import {writeAtomically} from '../run/writeAtomically.js';
 import type {Estimate, Geometry, TuneEvent} from '../tune/events.js';
 import {runTuning} from '../tune/open.js';
 import {refuseIdle, tuneSchema} from '../tune/schema.js';
@@ -64,7 +64,9 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
         line.begin();
         break;
       case 'resumed':
-        line.note(`going on after iteration ${event.iteration}`);
+        line.note(
+          event.iteration === 0 ? 'nothing was saved yet: beginning again' : `going on after iteration ${event.iteration}`,
+        );
         break;
       case 'iteration': {
         const {'reward/mean': reward, 'reward/groupStd': spread, 'policy/gradientNorm': norm} = event.metrics;
@@ -124,7 +126,7 @@ export const body: CommandBody = {
       return;
     }
     const {folder, resume} = await folderOf(argv, algorithm.name);
-    if (!resume) await writeFile(folder.config, renderConfig(schema, config));
+    if (!resume) await writeAtomically(folder.config, [renderConfig(schema, config)]);
     const line = progressLine(io.stderr, seconds);
     const summary = await runTuning({
       config,

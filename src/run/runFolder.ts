@@ -65,7 +65,11 @@ export async function createRunFolder(path: string, {force}: {readonly force: bo
  */
 export async function openRunFolder(path: string): Promise<RunFolder> {
   const entries = await readdir(path).catch((): string[] => []);
-  if (!entries.includes('config.yaml')) throw new ConfigError(`${path}: wanted the folder of a run; it holds no config.yaml.`);
+  if (!entries.includes('config.yaml')) {
+    // A run that is killed in its first moments has made its folders and nothing else.
+    const advice = entries.includes('checkpoints') ? ' A run that was killed while it started is begun anew with --force.' : '';
+    throw new ConfigError(`${path}: wanted the folder of a run; it holds no config.yaml.${advice}`);
+  }
   return runFolder(path);
 }
 

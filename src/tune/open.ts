@@ -1,4 +1,5 @@
 /** Opens what a run needs by the names in its configuration, runs it, and closes everything again. */
+import {existsSync} from 'node:fs';
 import type {Algorithm} from '../algorithm.js';
 import {algorithms, environments, rewards} from '../builtins.js';
 import type {Environment} from '../environment.js';
@@ -96,7 +97,9 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       );
     }
     report({kind: 'reward', card: await rewardCard(reward, environment)});
-    if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
+    // A run that was killed while it started may have no run.json yet.
+    if (resume && existsSync(folder.info))
+      await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
     else await writeRunInfo(folder.info, await runInfo(command, config.seed, weights));
     return await tune({
       config,

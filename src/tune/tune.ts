@@ -12,7 +12,7 @@ import {samplerTables, type SamplerTables} from '../numeric/samplers/named.js';
 import type {Reward} from '../reward.js';
 import {createGenerator} from '../rollout/generate.js';
 import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
-import {loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
+import {listCheckpoints, loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
 import {openMetrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
 import type {RunConfig} from '../run/runSchema.js';
@@ -93,14 +93,16 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     ...(parts.warning !== undefined && {warning: parts.warning}),
   });
 
-  const restored = parts.resume ? await restore(folder, algorithm) : undefined;
+  // A run that was killed before its first checkpoint begins again: noise has no state, so it becomes the same run.
+  const restored =
+    parts.resume && (await listCheckpoints(folder.checkpoints)).length > 0 ? await restore(folder, algorithm) : undefined;
   const learner = await makeLearner(parts, layout, tables, restored?.learner);
   const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
   const start = restored?.progress ?? {state: {iteration: 0, memory: algorithm.initialMemory, metrics: {}}, learnSeconds: 0};
-  if (restored) report({kind: 'resumed', iteration: start.state.iteration});
+  if (parts.resume) report({kind: 'resumed', iteration: start.state.iteration});
   const metrics = await openMetrics(folder.metrics, start.state.iteration);
   const events = await openEvents(folder.path, {completed: start.state.iteration, now: () => Date.now() / 1000});
-  if (restored) await removeDrafts(folder.checkpoints);
+  if (parts.resume) for (const place of [folder.path, folder.checkpoints, folder.samples]) await removeDrafts(place);
 
   const suite: Suite = {
     name: `heldOut/${config.evaluation.prompts}`,
@@ -163,7 +165,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     const before = await measure(learner.reference, 'before');
     const secondsPerClipStep = (performance.now() - beforeAt) / 1000 / (suite.prompts.length * suite.steps);
     report({kind: 'estimate', estimate: estimateOf(config, geometry, secondsPerClipStep)});
-    await pictures(start.state.iteration);
+    if (start.state.iteration === 0 || isDue(config.sampleEvery, start.state.iteration)) await pictures(start.state.iteration);
 
     const parts_: TrainParts = {
       environment,
@@ -187,9 +189,9 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       await events.scalars(state.iteration, state.metrics);
       report({kind: 'iteration', iteration: state.iteration, metrics: state.metrics, fraction: fractionOf(config, progress)});
       if (state.iteration % config.checkpointEvery === 0) await save();
-      if (config.sampleEvery > 0 && state.iteration % config.sampleEvery === 0) await pictures(state.iteration);
+      if (isDue(config.sampleEvery, state.iteration)) await pictures(state.iteration);
       const {every} = config.evaluation;
-      if (every > 0 && state.iteration % every === 0) {
+      if (isDue(every, state.iteration)) {
         report({
           kind: 'compared',
           iteration: state.iteration,
@@ -226,6 +228,9 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     await learner.close();
   }
 }
+
+/** Whether something happens after this iteration that happens every so many, or never if `every` is 0. */
+const isDue = (every: number, iteration: number): boolean => every > 0 && iteration % every === 0;
 
 const fractionOf = ({iterations, minutes}: RunConfig, {state, learnSeconds}: Progress): number =>
   Math.max(
