@@ -7,6 +7,7 @@ import {renderConfig, resolveConfig} from '../run/config.js';
 import {peerNames} from '../options.js';
 import {resolveReward} from '../rewards/resolveReward.js';
 import {openRunFolder, type RunFolder} from '../run/runFolder.js';
+import type {MonitorSummary} from '../run/summary.js';
 import {writeAtomically} from '../run/writeAtomically.js';
 import type {Estimate, Geometry, TuneEvent} from '../tune/events.js';
 import {runTuning} from '../tune/open.js';
@@ -42,6 +43,15 @@ function comparisonLines(comparisons: readonly Comparison[]): string[] {
   });
 }
 
+/** What the monitor has to say at the end: nothing if it never looked. */
+function monitorLines({looks, alarms, yardstick, best}: MonitorSummary): string[] {
+  if (looks === 0) return [];
+  return [
+    `monitor: ${looks} look${looks === 1 ? '' : 's'}, ${alarms.length === 0 ? 'no alarm' : `alarms: ${alarms.map(({figure, iteration}) => `${figure} (iteration ${iteration})`).join(', ')}`}${yardstick === null ? '; no yardstick that is not optimised' : ''}`,
+    ...(best ? [`best by ${yardstick} on the monitor's prompts: iteration ${best.iteration}, ${best.file}`] : []),
+  ];
+}
+
 /** Tells a person what happens, on stderr. */
 function narrator(io: Io, line: ProgressLine, suite: () => string): (event: TuneEvent) => void {
   let parts: readonly string[] = [];
@@ -74,14 +84,18 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
         line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values: {reward, ...each, spread, norm}});
         break;
       }
+      case 'alarm':
+        line.note(`ALARM after iteration ${event.iteration}: ${event.message}`);
+        break;
       case 'compared':
         for (const text of [`held out after iteration ${event.iteration}:`, ...comparisonLines(event.comparisons)])
           line.note(text);
         break;
       case 'ended': {
         line.end();
-        const {status, iterations, wallSeconds} = event.summary;
-        io.stderr.write(`${status} after ${iterations} iterations and ${duration(wallSeconds)}\n`);
+        const {status, iterations, wallSeconds, reason, monitor} = event.summary;
+        io.stderr.write(`${status} after ${iterations} iterations and ${duration(wallSeconds)}${reason ? `: ${reason}` : ''}\n`);
+        for (const text of monitorLines(monitor)) io.stderr.write(`${text}\n`);
         if (event.comparisons.length > 0) {
           io.stderr.write(
             `held out (${suite()}), before → after, paired 95 % interval:\n${comparisonLines(event.comparisons).join('\n')}\n`,

@@ -50,8 +50,10 @@ export async function createRunFolder(path: string, {force}: {readonly force: bo
     );
   }
   const {path: _, ...parts} = folder;
-  const events = entries.filter((entry) => entry.startsWith('events.out.tfevents.')).map((entry) => join(path, entry));
-  for (const part of [...Object.values(parts), ...events]) await rm(part, {recursive: true, force: true});
+  const named = entries
+    .filter((entry) => /^events\.out\.tfevents\.|^best-\d{8,}\.safetensors$/.test(entry))
+    .map((entry) => join(path, entry));
+  for (const part of [...Object.values(parts), ...named]) await rm(part, {recursive: true, force: true});
   for (const made of [folder.samples, folder.checkpoints]) {
     await mkdir(made, {recursive: true}).catch((cause: unknown) => Promise.reject(fileError('make', made, cause)));
   }

@@ -25,6 +25,7 @@ import {iterations, type TrainParts} from '../train.js';
 import type {Device} from '../engine/device.js';
 import {geometryOf} from './geometry.js';
 import type {TuneEvent} from './events.js';
+import {openMonitor} from './monitor.js';
 import {pictureWriter} from './pictures.js';
 
 /** Prompts that training draws from, the first ones of the split. */
@@ -123,6 +124,12 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     steps: config.evaluation.steps,
     seed: EVALUATION_SEED,
   });
+  const completed = start.state.iteration;
+  const monitor = await openMonitor({
+    ...{config, folder, environment, generate, learner, reward, judge},
+    seed: EVALUATION_SEED,
+    completed,
+  });
   const summarise = (
     status: RunSummary['status'],
     iterations: number,
@@ -139,6 +146,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       iterations,
       evaluation: first ?? null,
       otherEvaluations: others,
+      monitor: monitor.summary(),
     };
   };
 
@@ -153,6 +161,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     const meta: Json = {updates, memory: progress.state.memory, learnSeconds: progress.learnSeconds};
     await saveCheckpoint(folder.checkpoints, progress.state.iteration, {state: arrays, meta}, config.checkpointKeep);
     saved = progress.state.iteration;
+    await monitor.tidy();
   };
   const finish = async (summary: RunSummary, comparisons: readonly Comparison[]): Promise<RunSummary> => {
     await writeSummary(folder.summary, summary);
@@ -182,12 +191,16 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       parityBound: PARITY_BOUND,
     };
     let last = performance.now();
-    const after = async (state: TrainState): Promise<void> => {
-      progress = {state, learnSeconds: progress.learnSeconds + (performance.now() - last) / 1000};
+    const after = async (learnt: TrainState): Promise<void> => {
+      const learnSeconds = progress.learnSeconds + (performance.now() - last) / 1000;
+      const seen = await monitor.look(learnt.iteration);
+      const state = {...learnt, metrics: {...learnt.metrics, ...seen.metrics}};
+      progress = {state, learnSeconds};
       wholeUpdates = learner.updates;
       await metrics.append(state.iteration, state.metrics);
       await events.scalars(state.iteration, state.metrics);
       report({kind: 'iteration', iteration: state.iteration, metrics: state.metrics, fraction: fractionOf(config, progress)});
+      for (const {message} of seen.alarms) report({kind: 'alarm', iteration: state.iteration, message});
       if (state.iteration % config.checkpointEvery === 0) await save();
       if (isDue(config.sampleEvery, state.iteration)) await pictures(state.iteration);
       const {every} = config.evaluation;
@@ -200,10 +213,11 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       }
       last = performance.now();
     };
-    if (!parts.signal.aborted && fractionOf(config, progress) < 1) {
+    const ended = (): boolean => parts.signal.aborted || fractionOf(config, progress) >= 1 || monitor.stopped;
+    if (!ended()) {
       for await (const state of iterations(parts_, start.state)) {
         await after(state);
-        if (parts.signal.aborted || fractionOf(config, progress) >= 1) break;
+        if (ended()) break;
       }
     }
     await save();
@@ -213,7 +227,8 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     if (parts.signal.aborted) return await finish(summarise('interrupted', progress.state.iteration, []), []);
     const comparisons = compare(before, await measure(learner.averaged, 'after'), judge, config.seed);
     await pictures(progress.state.iteration);
-    return await finish(summarise('done', progress.state.iteration, comparisons), comparisons);
+    const reason = monitor.stopped ? 'the monitor saw signs of reward hacking (monitor.stop)' : undefined;
+    return await finish(summarise('done', progress.state.iteration, comparisons, reason), comparisons);
   } catch (error) {
     // The last good state is worth keeping whatever went wrong; the error itself is the caller's.
     await save().catch(() => undefined);
