@@ -1,9 +1,10 @@
 /** `rlft run <algorithm>`: fine-tune a policy. Parsing and printing; the work is `src/tune/`. */
 import {join} from 'node:path';
 import {algorithms, environments, rewards} from '../builtins.js';
+import type {Algorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
 import type {Comparison} from '../evaluate/evaluate.js';
-import {renderConfig, resolveConfig} from '../run/config.js';
+import {renderConfig, resolveConfig, type ConfigSources, type ResolvedConfig} from '../run/config.js';
 import {peerNames} from '../options.js';
 import {resolveReward} from '../rewards/resolveReward.js';
 import {openRunFolder, type RunFolder} from '../run/runFolder.js';
@@ -11,7 +12,7 @@ import type {MonitorSummary} from '../run/summary.js';
 import {writeAtomically} from '../run/writeAtomically.js';
 import type {Estimate, Geometry, TuneEvent} from '../tune/events.js';
 import {runTuning} from '../tune/open.js';
-import {refuseIdle, tuneSchema} from '../tune/schema.js';
+import {refuseIdle, tuneSchema, type TuneConfig} from '../tune/schema.js';
 import {cardLines} from './cardLines.js';
 import {printJson, type CommandBody, type Io} from './command.js';
 import {configFlags, configSources, otherFlagNames} from './configFlags.js';
@@ -21,7 +22,8 @@ import {duration, progressLine, shortNumber, type ProgressLine} from './progress
 const seconds = (): number => performance.now() / 1000;
 const signed = (x: number): string => `${x >= 0 ? '+' : '-'}${Math.abs(x).toFixed(3)}`;
 
-function geometryLines(g: Geometry, device: string): string[] {
+/** The size of the work in words. */
+export function geometryLines(g: Geometry, device: string): string[] {
   const learnt =
     g.learntSteps > 0
       ? `${g.learntSteps} of them learnt from: ${g.transitions} transitions`
@@ -128,13 +130,8 @@ export const body: CommandBody = {
     const resumed = argv['resume'] as string | undefined;
     const sources = await configSources(argv, schema, ['algorithm']);
     const saved = resumed === undefined ? sources : await savedSources(resumed, schema, sources);
-    const resolved = resolveConfig(schema, saved, peerNames);
+    const resolved = await resolveRun(algorithm, saved);
     const config = resolved.value;
-    if (config.algorithm !== algorithm.name)
-      throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
-    refuseIdle(algorithm, resolved);
-    await resolveReward(config.reward, rewards, config.rewards);
-    environments.get(config.environment).open(config.preset);
     if (argv['print-config'] === true) {
       io.stdout.write(renderConfig(schema, config, resolved.origins));
       return;
@@ -155,8 +152,24 @@ export const body: CommandBody = {
   },
 };
 
+/**
+ * The checked settings of a run.
+ *
+ * @throws ConfigError for settings of another algorithm, idle ones, and names that nothing has.
+ */
+export async function resolveRun(algorithm: Algorithm, sources: ConfigSources): Promise<ResolvedConfig<TuneConfig>> {
+  const resolved = resolveConfig(tuneSchema(algorithm), sources, peerNames);
+  const config = resolved.value;
+  if (config.algorithm !== algorithm.name)
+    throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
+  refuseIdle(algorithm, resolved);
+  await resolveReward(config.reward, rewards, config.rewards);
+  environments.get(config.environment).open(config.preset);
+  return resolved;
+}
+
 /** The word that names the algorithm, wherever the flags stand; the first known algorithm where none is given, for `--help`. */
-const algorithmIn = (args: readonly string[]): string =>
+export const algorithmIn = (args: readonly string[]): string =>
   args.find((word) => algorithms.has(word)) ?? args.find((word) => !word.startsWith('-')) ?? algorithms.names[0];
 
 /** A resumed run has the settings it was begun with; flags that contradict them are refused by the schema's own words. */

@@ -4,7 +4,7 @@
  */
 import {join} from 'node:path';
 import type {ConfiguredAlgorithm, Memory, TrainState} from '../algorithm.js';
-import type {Environment, Judge} from '../environment.js';
+import type {Environment, Judge, Prompt} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import {compare, evaluateSuite, type Comparison, type Suite, type SuiteScores} from '../evaluate/evaluate.js';
 import {createLearner, type LearnerSnapshot, type ResidentLearner} from '../learn/learner.js';
@@ -31,7 +31,7 @@ import {pictureWriter} from './pictures.js';
 /** Prompts that training draws from, the first ones of the split. */
 const POOL = 512;
 /** Clips of one rollout batch and transitions of one microbatch. */
-const DEVICE_BATCH = 32;
+export const DEVICE_BATCH = 32;
 /**
  * Replayed log-probabilities may differ by this much on average, nats per element. Rollout and replay agree to the bit on one
  * device; latents rounded to half precision differ by 2e-6 and more, and the more the smaller the latent.
@@ -76,12 +76,7 @@ interface Progress {
 export async function tune(parts: TuneParts): Promise<RunSummary> {
   const {config, folder, environment, device, params, algorithm, judge, reward, report} = parts;
   const began = performance.now();
-  const pool = environment.prompts('train', POOL);
-  if (config.promptsPerIteration > pool.length) {
-    throw new ConfigError(
-      `promptsPerIteration: wanted at most ${pool.length}, the prompts that ${environment.name} trains on; got ${config.promptsPerIteration}.`,
-    );
-  }
+  const pool = poolOf(parts);
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
   const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
@@ -176,20 +171,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     report({kind: 'estimate', estimate: estimateOf(config, geometry, secondsPerClipStep)});
     if (start.state.iteration === 0 || isDue(config.sampleEvery, start.state.iteration)) await pictures(start.state.iteration);
 
-    const parts_: TrainParts = {
-      environment,
-      algorithm,
-      reward,
-      learner,
-      generate,
-      tables,
-      seed: config.seed,
-      pool,
-      promptsPerIteration: config.promptsPerIteration,
-      samplesPerPrompt: config.samplesPerPrompt,
-      promptsPerBatch: Math.max(1, Math.floor(DEVICE_BATCH / config.samplesPerPrompt)),
-      parityBound: PARITY_BOUND,
-    };
+    const parts_ = trainPartsOf(parts, {learner, generate, tables, pool});
     let last = performance.now();
     const after = async (learnt: TrainState): Promise<void> => {
       const learnSeconds = progress.learnSeconds + (performance.now() - last) / 1000;
@@ -268,8 +250,40 @@ function estimateOf(
   };
 }
 
-function makeLearner(
-  parts: TuneParts,
+/**
+ * The prompts that a run trains on.
+ *
+ * @throws ConfigError if an iteration wants more than there are.
+ */
+export function poolOf({config, environment}: Pick<TuneParts, 'config' | 'environment'>): readonly Prompt[] {
+  const pool = environment.prompts('train', POOL);
+  if (config.promptsPerIteration <= pool.length) return pool;
+  throw new ConfigError(
+    `promptsPerIteration: wanted at most ${pool.length}, the prompts that ${environment.name} trains on; got ${config.promptsPerIteration}.`,
+  );
+}
+
+/** The parts of the training loop of a run. */
+export function trainPartsOf(
+  {config, environment, algorithm, reward}: Pick<TuneParts, 'config' | 'environment' | 'algorithm' | 'reward'>,
+  made: Pick<TrainParts, 'learner' | 'generate' | 'tables' | 'pool'>,
+): TrainParts {
+  return {
+    environment,
+    algorithm,
+    reward,
+    ...made,
+    seed: config.seed,
+    promptsPerIteration: config.promptsPerIteration,
+    samplesPerPrompt: config.samplesPerPrompt,
+    promptsPerBatch: Math.max(1, Math.floor(DEVICE_BATCH / config.samplesPerPrompt)),
+    parityBound: PARITY_BOUND,
+  };
+}
+
+/** The learner of a run, at the beginning or where a snapshot left it. */
+export function makeLearner(
+  parts: Pick<TuneParts, 'config' | 'environment' | 'algorithm' | 'reward' | 'rewardGradient' | 'device' | 'params'>,
   layout: PolicyPacking,
   tables: SamplerTables,
   from_?: LearnerSnapshot,
