@@ -141,7 +141,11 @@ function checkMinibatches({needs}: Algorithm, config: TuneConfig, {transitions, 
   );
 }
 
-/** @throws ConfigError if the machine does not hold it. */
+/**
+ * Refuses what the machine does not hold.
+ *
+ * @throws ConfigError naming the prompts that fit.
+ */
 export function checkMemory(config: Pick<TuneConfig, 'promptsPerIteration'>, bytes: Plan['bytes']): void {
   const free = MEMORY_SHARE * bytes.machine - bytes.parameters - bytes.optimizer;
   if (bytes.trajectories <= free) return;

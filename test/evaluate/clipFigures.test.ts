@@ -28,13 +28,13 @@ describe('evaluate/clipFigures', () => {
   });
 
   it('saturation is the distance of the largest from the smallest channel', () => {
-    const row: Colour[] = [grey(0.3), [1, -1, 0], [0.5, 0, 0.25], [-1, -1, -0.5]];
+    const row: Colour[] = [grey(0.3), [1, -1, 0], [0.5, 0.25, 0], [-1, -1, -0.5]];
     expect(saturation(clips([1, 2, 1, 4], (_b, _f, _y, x) => row[x]))).to.be.closeTo((0 + 1 + 0.25 + 0.25) / 4, 1e-7);
   });
 
   it('motion is the mean step of a pixel between frames, of each clip by itself', () => {
     // Half of the pixels rise by 0.2 a frame; from clip to clip everything jumps, which is no motion.
-    const moving = clips([2, 5, 2, 2], (b, f, y) => grey(b === 0 ? (y === 0 ? 0.2 * f - 1 : 0) : 1));
+    const moving = clips([2, 5, 2, 2], (b, f, y) => grey(b === 0 ? (y === 1 ? 0.2 * f - 1 : 0) : 1));
     expect(motion(moving)).to.be.closeTo((0.5 * 0.1 + 0) / 2, 1e-7);
     expect(motion(clips([2, 1, 2, 2], (b) => grey(b)))).to.equal(0);
   });

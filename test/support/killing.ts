@@ -163,7 +163,11 @@ export async function broken(
 
 const untimed = (row: MetricsRow): [string, number | null][] => Object.entries(row).filter(([name]) => !name.startsWith('time/'));
 
-/** Scalars of an event file as `step tag value`, pictures as `step tag`, in order; wall times are left out. */
+/** Field 2 of a value in an event, four bytes of a float: what follows a scalar's name. */
+const FLOAT = String.fromCharCode(0x15);
+const SCALAR = new RegExp(`(?:reward|policy|monitor)/[A-Za-z/]+${FLOAT}[^]{4}`, 'g');
+
+/** The events of a file in order, without wall times: pictures and the version as they are, scalars as name and value. */
 function eventsIn(folder: string): string[] {
   const name = readdirSync(folder).find((entry) => entry.startsWith('events.out.tfevents.'))!;
   const file = readFileSync(join(folder, name));
@@ -171,12 +175,8 @@ function eventsIn(folder: string): string[] {
   for (let at = 0; at < file.length;) {
     const length = Number(file.readBigUInt64LE(at));
     // A double of wall time lies behind the first byte.
-    const event = file.subarray(at + 12 + 9, at + 12 + length);
-    if (!event.includes('time/')) found.push(event.toString('latin1'));
-    else
-      found.push(
-        ...Array.from(event.toString('latin1').matchAll(/(?:reward|policy|monitor)\/[\w/]+\x15[\s\S]{4}/g), ([text]) => text),
-      );
+    const event = file.subarray(at + 12 + 9, at + 12 + length).toString('latin1');
+    found.push(...(event.match(SCALAR) ?? [event]));
     at += 16 + length;
   }
   return found;
