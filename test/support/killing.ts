@@ -30,8 +30,8 @@ export const momentText = (moment: Moment): string =>
 export function drawMoment(seed: number, kill: number): Moment {
   const [kind, where, late] = uniforms({seed, purpose: 'kill', iteration: kill}, new Float32Array(3));
   return kind < 0.5
-    ? {after: 'line', line: Math.floor(where * 13), milliseconds: Math.floor(late * 300)}
-    : {after: 'change', change: 1 + Math.floor(where * 40)};
+    ? {after: 'line', line: Math.floor(where * 16), milliseconds: Math.floor(late * 300)}
+    : {after: 'change', change: 1 + Math.floor(where * 90)};
 }
 
 /** How many iterations the runs have. */

@@ -12,7 +12,7 @@ import {broken, drawMoment, expectSameFolder, unbroken, type KilledRun} from '..
 
 const KILLS = 50;
 /** Most kills of one run. */
-const IN_A_ROW = 5;
+const IN_A_ROW = 3;
 
 const seed = Number(process.argv[2] ?? 1);
 const base = mkdtempSync(join(tmpdir(), 'rlft-kill-'));
