@@ -92,6 +92,7 @@ export {expectedScores, openRewardWeights, verifiedReward, type RewardWeights} f
 export {runTuning, type TuneRequest} from './tune/open.js';
 export {tuneConfig, tuneSchema, type TuneConfig} from './tune/schema.js';
 export type {Estimate, Geometry, TuneEvent} from './tune/events.js';
+export {planRun, type Plan, type PlanOptions} from './tune/plan.js';
 export {tune, type TuneParts} from './tune/tune.js';
 export {sample, type SampleFile, type SampleRequest} from './tune/sample.js';
 export {exportTuned, type ExportRequest} from './tune/export.js';
@@ -107,7 +108,7 @@ export {readMetrics, type Metrics, type MetricsRow} from './run/metrics.js';
 export {listCheckpoints, loadCheckpoint, type CheckpointFile, type Snapshot} from './run/checkpoint.js';
 export {readWeights, writeWeights} from './run/weights.js';
 export {readAdapter, writeAdapter, type SavedAdapter} from './run/adapterFiles.js';
-export type {Evaluation, RunSummary} from './run/summary.js';
+export type {Evaluation, MonitorSummary, RunSummary} from './run/summary.js';
 
 // The engine's door: numeric functions on a device.
 export {openDevice} from './engine/devices.js';

@@ -10,6 +10,11 @@ export const commands: readonly Command[] = [
     load: () => import('./run.js'),
   },
   {
+    usage: 'plan <algorithm>',
+    summary: 'Say what such a run would do, need and take, and start nothing',
+    load: () => import('./plan.js'),
+  },
+  {
     usage: 'sample <captions..>',
     summary: 'Draw videos for captions',
     load: () => import('./sample.js'),

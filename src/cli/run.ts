@@ -1,14 +1,16 @@
 /** `rlft run <algorithm>`: fine-tune a policy. Parsing and printing; the work is `src/tune/`. */
-import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {algorithms, environments, rewards} from '../builtins.js';
+import type {Algorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
 import type {Comparison} from '../evaluate/evaluate.js';
-import {renderConfig, resolveConfig} from '../run/config.js';
+import {renderConfig, resolveConfig, type ConfigSources, type ResolvedConfig} from '../run/config.js';
 import {peerNames} from '../options.js';
 import {resolveReward} from '../rewards/resolveReward.js';
 import {adaptedLayers} from '../rollout/adapter.js';
 import {openRunFolder, type RunFolder} from '../run/runFolder.js';
+import type {MonitorSummary} from '../run/summary.js';
+import {writeAtomically} from '../run/writeAtomically.js';
 import type {Estimate, Geometry, TuneEvent} from '../tune/events.js';
 import {runTuning} from '../tune/open.js';
 import {loraOf, refuseIdle, tuneSchema, type TuneConfig} from '../tune/schema.js';
@@ -21,7 +23,8 @@ import {duration, progressLine, shortNumber, type ProgressLine} from './progress
 const seconds = (): number => performance.now() / 1000;
 const signed = (x: number): string => `${x >= 0 ? '+' : '-'}${Math.abs(x).toFixed(3)}`;
 
-function geometryLines(g: Geometry, device: string): string[] {
+/** The size of the work in words. */
+export function geometryLines(g: Geometry, device: string): string[] {
   const updates = `in ${g.updates} update${g.updates === 1 ? '' : 's'}`;
   const learnt =
     g.learntSteps > 0
@@ -46,6 +49,15 @@ function comparisonLines(comparisons: readonly Comparison[]): string[] {
   });
 }
 
+/** What the monitor has to say at the end: nothing if it never looked. */
+function monitorLines({looks, alarms, yardstick, best}: MonitorSummary): string[] {
+  if (looks === 0) return [];
+  return [
+    `monitor: ${looks} look${looks === 1 ? '' : 's'}, ${alarms.length === 0 ? 'no alarm' : `alarms: ${alarms.map(({figure, iteration}) => `${figure} (iteration ${iteration})`).join(', ')}`}${yardstick === null ? '; no yardstick that is not optimised' : ''}`,
+    ...(best ? [`best by ${yardstick} on the monitor's prompts: iteration ${best.iteration}, ${best.file}`] : []),
+  ];
+}
+
 /** Tells a person what happens, on stderr. */
 function narrator(io: Io, line: ProgressLine, suite: () => string): (event: TuneEvent) => void {
   let parts: readonly string[] = [];
@@ -68,7 +80,9 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
         line.begin();
         break;
       case 'resumed':
-        line.note(`going on after iteration ${event.iteration}`);
+        line.note(
+          event.iteration === 0 ? 'nothing was saved yet: beginning again' : `going on after iteration ${event.iteration}`,
+        );
         break;
       case 'iteration': {
         const {'reward/mean': reward, 'reward/groupStd': spread, 'policy/gradientNorm': norm} = event.metrics;
@@ -79,14 +93,18 @@ function narrator(io: Io, line: ProgressLine, suite: () => string): (event: Tune
         line.update({label: `iteration ${event.iteration}`, fraction: event.fraction, values});
         break;
       }
+      case 'alarm':
+        line.note(`ALARM after iteration ${event.iteration}: ${event.message}`);
+        break;
       case 'compared':
         for (const text of [`held out after iteration ${event.iteration}:`, ...comparisonLines(event.comparisons)])
           line.note(text);
         break;
       case 'ended': {
         line.end();
-        const {status, iterations, wallSeconds} = event.summary;
-        io.stderr.write(`${status} after ${iterations} iterations and ${duration(wallSeconds)}\n`);
+        const {status, iterations, wallSeconds, reason, monitor} = event.summary;
+        io.stderr.write(`${status} after ${iterations} iterations and ${duration(wallSeconds)}${reason ? `: ${reason}` : ''}\n`);
+        for (const text of monitorLines(monitor)) io.stderr.write(`${text}\n`);
         if (event.comparisons.length > 0) {
           io.stderr.write(
             `held out (${suite()}), before → after, paired 95 % interval:\n${comparisonLines(event.comparisons).join('\n')}\n`,
@@ -119,21 +137,14 @@ export const body: CommandBody = {
     const resumed = argv['resume'] as string | undefined;
     const sources = await configSources(argv, schema, ['algorithm']);
     const saved = resumed === undefined ? sources : await savedSources(resumed, schema, sources);
-    const resolved = resolveConfig(schema, saved, peerNames);
+    const resolved = await resolveRun(algorithm, saved);
     const config = resolved.value;
-    if (config.algorithm !== algorithm.name)
-      throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
-    refuseIdle(algorithm, resolved);
-    await resolveReward(config.reward, rewards, config.rewards);
-    const environment = environments.get(config.environment).open(config.preset);
-    const lora = loraOf(config);
-    if (lora) adaptedLayers(environment, environment.initialise(0), lora);
     if (argv['print-config'] === true) {
       io.stdout.write(renderConfig(schema, config, resolved.origins));
       return;
     }
     const {folder, resume} = await folderOf(argv, algorithm.name);
-    if (!resume) await writeFile(folder.config, renderConfig(schema, config));
+    if (!resume) await writeAtomically(folder.config, [renderConfig(schema, config)]);
     const line = progressLine(io.stderr, seconds);
     const summary = await runTuning({
       config,
@@ -148,8 +159,26 @@ export const body: CommandBody = {
   },
 };
 
+/**
+ * The checked settings of a run.
+ *
+ * @throws ConfigError for settings of another algorithm, idle ones, and names that nothing has.
+ */
+export async function resolveRun(algorithm: Algorithm, sources: ConfigSources): Promise<ResolvedConfig<TuneConfig>> {
+  const resolved = resolveConfig(tuneSchema(algorithm), sources, peerNames);
+  const config = resolved.value;
+  if (config.algorithm !== algorithm.name)
+    throw new ConfigError(`algorithm: the configuration is for "${config.algorithm}"; the command says "${algorithm.name}".`);
+  refuseIdle(algorithm, resolved);
+  await resolveReward(config.reward, rewards, config.rewards);
+  const environment = environments.get(config.environment).open(config.preset);
+  const lora = loraOf(config);
+  if (lora) adaptedLayers(environment, environment.initialise(0), lora);
+  return resolved;
+}
+
 /** The word that names the algorithm, wherever the flags stand; the first known algorithm where none is given, for `--help`. */
-const algorithmIn = (args: readonly string[]): string =>
+export const algorithmIn = (args: readonly string[]): string =>
   args.find((word) => algorithms.has(word)) ?? args.find((word) => !word.startsWith('-')) ?? algorithms.names[0];
 
 /** A resumed run has the settings it was begun with; flags that contradict them are refused by the schema's own words. */

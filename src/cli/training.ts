@@ -1,5 +1,4 @@
 /** What every command has that trains something in a folder: settings, their refusal, a fresh folder or an earlier one. */
-import {writeFile} from 'node:fs/promises';
 import type {Options} from 'yargs';
 import {z} from 'zod';
 import {ConfigError} from '../errors.js';
@@ -7,6 +6,7 @@ import {peerNames} from '../options.js';
 import {renderConfig, resolveConfig} from '../run/config.js';
 import {openRunFolder, type RunFolder} from '../run/runFolder.js';
 import {runInfo, writeRunInfo} from '../run/runInfo.js';
+import {writeAtomically} from '../run/writeAtomically.js';
 import type {Arguments, Io} from './command.js';
 import {configSources} from './configFlags.js';
 import type {ProgressLine} from './progress.js';
@@ -90,7 +90,7 @@ export async function runTraining<Config extends {readonly seed: number}>(
   training.check(config);
   const {folder, resume} = await folderOf(argv, name);
   if (!resume) {
-    await writeFile(folder.config, renderConfig(training.schema, config));
+    await writeAtomically(folder.config, [renderConfig(training.schema, config)]);
     await writeRunInfo(folder.info, await runInfo([command, ...args], config.seed, []));
   }
   await training.run(config, folder, resume, io);

@@ -145,7 +145,7 @@ async function offer(older: readonly CheckpointFile[]): Promise<string> {
   return 'No earlier checkpoint is good.';
 }
 
-/** Removes what a killed process had half written; to be called when a run is resumed, so that no other process writes there. */
+/** Removes what a killed process had half written in a folder; to be called when a run is resumed, so that no other process writes there. */
 export async function removeDrafts(folder: string): Promise<void> {
   const drafts = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.tmp'));
   for (const name of drafts) await rm(join(folder, name), {force: true});

@@ -68,8 +68,10 @@ export async function createRunFolder(path: string, {force}: {readonly force: bo
     );
   }
   const {path: _, ...parts} = folder;
-  const events = entries.filter((entry) => entry.startsWith('events.out.tfevents.')).map((entry) => join(path, entry));
-  for (const part of [...Object.values(parts), ...events]) await rm(part, {recursive: true, force: true});
+  const named = entries
+    .filter((entry) => /^events\.out\.tfevents\.|^best-\d{8,}\.safetensors$/.test(entry))
+    .map((entry) => join(path, entry));
+  for (const part of [...Object.values(parts), ...named]) await rm(part, {recursive: true, force: true});
   for (const made of [folder.samples, folder.checkpoints]) {
     await mkdir(made, {recursive: true}).catch((cause: unknown) => Promise.reject(fileError('make', made, cause)));
   }
@@ -83,7 +85,11 @@ export async function createRunFolder(path: string, {force}: {readonly force: bo
  */
 export async function openRunFolder(path: string): Promise<RunFolder> {
   const entries = await readdir(path).catch((): string[] => []);
-  if (!entries.includes('config.yaml')) throw new ConfigError(`${path}: wanted the folder of a run; it holds no config.yaml.`);
+  if (!entries.includes('config.yaml')) {
+    // A run that is killed in its first moments has made its folders and nothing else.
+    const advice = entries.includes('checkpoints') ? ' A run that was killed while it started is begun anew with --force.' : '';
+    throw new ConfigError(`${path}: wanted the folder of a run; it holds no config.yaml.${advice}`);
+  }
   return runFolder(path);
 }
 

@@ -34,6 +34,19 @@ const evaluation = z
   })
   .prefault({});
 
+const monitor = z
+  .strictObject({
+    every: z
+      .int()
+      .min(0)
+      .default(20)
+      .describe('Iterations between looks at held-out clips for signs of reward hacking; 0: none; ≥ 0.'),
+    prompts: z.int().min(2).default(16).describe('Held-out prompts of a look; ≥ 2.'),
+    samples: z.int().min(2).default(2).describe('Clips of each of them, whose distances are the diversity; ≥ 2.'),
+    stop: z.boolean().default(false).describe('Whether an alarm of the monitor ends the run.'),
+  })
+  .prefault({});
+
 /** What is optimised, and what that is made of. */
 export const rewardSettings = {
   reward: z
@@ -119,6 +132,7 @@ const frame = {
     .describe('Stop learning after so many minutes; > 0. With iterations: whichever is first.'),
   ...sampling,
   evaluation,
+  monitor,
   checkpointEvery: z.int().min(1).default(10).describe('Iterations between checkpoints; ≥ 1. One is always written at the end.'),
   checkpointKeep: z.int().min(1).default(3).describe('Checkpoints that are kept, the newest; ≥ 1.'),
   sampleEvery: z.int().min(0).default(10).describe('Iterations between pictures of the fixed prompts; 0: only before and after.'),

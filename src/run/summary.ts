@@ -13,9 +13,19 @@ export interface Evaluation {
   readonly difference: {readonly mean: number; readonly low: number; readonly high: number};
 }
 
+/** What the reward-hacking monitor saw. */
+export interface MonitorSummary {
+  /** What is measured and never optimised, such as `judge/total`; null if there is nothing of the kind. */
+  readonly yardstick: string | null;
+  readonly looks: number;
+  readonly alarms: readonly {readonly iteration: number; readonly figure: string; readonly message: string}[];
+  /** The weights that the yardstick liked best, a file of the run's folder; null if there is none. */
+  readonly best: {readonly iteration: number; readonly yardstick: number; readonly file: string} | null;
+}
+
 /** The content of summary.json. */
 export interface RunSummary {
-  /** `done`: the budget was used; `interrupted`: Ctrl-C, state saved; `failed`: `reason` says why. */
+  /** `done`: the budget was used, or the monitor ended the run, as `reason` says; `interrupted`: Ctrl-C, state saved; `failed`: `reason` says why. */
   readonly status: 'done' | 'interrupted' | 'failed';
   readonly reason?: string;
   readonly seed: number;
@@ -28,6 +38,7 @@ export interface RunSummary {
   readonly evaluation: Evaluation | null;
   /** Everything else that was measured on the same videos. */
   readonly otherEvaluations: readonly Evaluation[];
+  readonly monitor: MonitorSummary;
 }
 
 /** Largest resident memory of this process so far, in bytes. */

@@ -65,28 +65,44 @@ export async function openEvents(folder: string, {completed, now}: EventFileOpti
   };
 }
 
-/** Cuts off what was written after `completed` iterations, and a torn last record. */
+/**
+ * Cuts off what was written after the checkpoint of `completed` iterations, and a torn last record. An iteration's pictures come
+ * after its checkpoint, so a resumed run draws them again.
+ */
 async function cutBack(path: string, completed: number): Promise<void> {
   const file = await readFile(path).catch((cause: unknown) => Promise.reject(fileError('read', path, cause)));
   let end = 0;
   while (end + 12 <= file.length) {
     const length = Number(file.readBigUInt64LE(end));
     const next = end + 16 + length;
-    if (next > file.length || stepOf(file.subarray(end + 12, end + 12 + length)) > completed) break;
+    if (next > file.length) break;
+    const event = file.subarray(end + 12, end + 12 + length);
+    const step = stepOf(event);
+    if (step > completed || (step === completed && isPicture(event))) break;
     end = next;
   }
   if (end < file.length) await truncate(path, end).catch((cause: unknown) => Promise.reject(fileError('write', path, cause)));
 }
 
 /** Step of an event that this file wrote: a double, then, unless it is the first event, the step as a varint. */
-function stepOf(event: Uint8Array): number {
-  if (event[9] !== 0x10) return 0;
-  let step = 0;
-  for (let i = 10, scale = 1; i < event.length; i++, scale *= 128) {
-    step += (event[i] & 0x7f) * scale;
-    if (event[i] < 0x80) break;
+const stepOf = (event: Uint8Array): number => (event[9] === 0x10 ? readVarint(event, 10).value : 0);
+
+/** Whether an event that this file wrote is a picture: its one value has a name and then field 4, where a number has field 2. */
+function isPicture(event: Uint8Array): boolean {
+  if (event[9] !== 0x10) return false;
+  const summary = readVarint(event, readVarint(event, 10).next + 1);
+  const value = readVarint(event, summary.next + 1);
+  const name = readVarint(event, value.next + 1);
+  return event[name.next + name.value] === 0x22;
+}
+
+function readVarint(bytes: Uint8Array, at: number): {value: number; next: number} {
+  let value = 0;
+  for (let i = at, scale = 1; i < bytes.length; i++, scale *= 128) {
+    value += (bytes[i] & 0x7f) * scale;
+    if (bytes[i] < 0x80) return {value, next: i + 1};
   }
-  return step;
+  return {value, next: bytes.length};
 }
 
 function record(data: Uint8Array): Uint8Array {

@@ -48,5 +48,6 @@ export type TuneEvent =
       readonly metrics: Readonly<Record<string, number>>;
       readonly fraction: number;
     }
+  | {readonly kind: 'alarm'; readonly iteration: number; readonly message: string}
   | {readonly kind: 'compared'; readonly iteration: number; readonly comparisons: readonly Comparison[]}
   | {readonly kind: 'ended'; readonly summary: RunSummary; readonly comparisons: readonly Comparison[]};

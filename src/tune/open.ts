@@ -1,4 +1,5 @@
 /** Opens what a run needs by the names in its configuration, runs it, and closes everything again. */
+import {existsSync} from 'node:fs';
 import type {Algorithm} from '../algorithm.js';
 import {algorithms, environments, rewards} from '../builtins.js';
 import type {Environment} from '../environment.js';
@@ -16,7 +17,7 @@ import type {TuneEvent} from './events.js';
 import {readPolicy} from './policyWeights.js';
 import {rewardContext} from './rewardContext.js';
 import {optionsOf, type TuneConfig} from './schema.js';
-import {tune} from './tune.js';
+import {tune, type TuneParts} from './tune.js';
 
 /** What to run and where. */
 export interface TuneRequest {
@@ -47,14 +48,27 @@ function named<T extends {readonly name: string}>(key: string, given: T, name: s
   );
 }
 
+/** What a run needs besides its folder, open. */
+export type OpenRun = Pick<
+  TuneParts,
+  'config' | 'environment' | 'algorithm' | 'reward' | 'rewardGradient' | 'judge' | 'device' | 'params' | 'paramsGiven'
+> & {
+  readonly warning: string;
+  /** Files of weights that were read. */
+  readonly weights: readonly (string | URL)[];
+};
+
 /**
- * Runs a fine-tuning run from its configuration.
+ * Opens what a configuration names, hands it over, and closes it again.
  *
  * @throws ConfigError if a name of the configuration is unknown or does not fit the plug-in given for it, before anything is
  * computed.
  */
-export async function runTuning(request: TuneRequest): Promise<RunSummary> {
-  const {config, folder, resume = false, signal = new AbortController().signal, command = [], report = () => undefined} = request;
+export async function withOpenRun<T>(
+  request: Pick<TuneRequest, 'config' | 'algorithm' | 'environment' | 'reward' | 'params'>,
+  use: (open: OpenRun) => Promise<T>,
+): Promise<T> {
+  const {config} = request;
   const environment = request.environment
     ? named('environment', request.environment, config.environment)
     : environments.get(config.environment).open(config.preset);
@@ -81,12 +95,8 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
         `algorithm "${algorithm.name}" needs a world that decodes inside the graph; ${environment.name} does not (decodeInGraph).`,
       );
     }
-    report({kind: 'reward', card: await rewardCard(reward, environment)});
-    if (resume) await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
-    else await writeRunInfo(folder.info, await runInfo(command, config.seed, files));
-    return await tune({
+    return await use({
       config,
-      folder,
       environment,
       algorithm: configured,
       reward,
@@ -95,18 +105,33 @@ export async function runTuning(request: TuneRequest): Promise<RunSummary> {
       device,
       params,
       paramsGiven: request.params !== undefined,
-      resume,
-      signal,
-      report,
       warning: configured.clips
         ? `${algorithm.name} learns from clips of the world: reward "${module.name}" is only measured, before and after, and never optimised`
         : `reward "${module.name}": ${module.summary}`,
+      weights: files,
     });
   } finally {
     await reward?.close?.();
     await opened.close();
     await device.close();
   }
+}
+
+/**
+ * Runs a fine-tuning run from its configuration.
+ *
+ * @throws as `withOpenRun`.
+ */
+export function runTuning(request: TuneRequest): Promise<RunSummary> {
+  const {folder, resume = false, signal = new AbortController().signal, command = [], report = () => undefined} = request;
+  return withOpenRun(request, async ({weights, ...open}) => {
+    report({kind: 'reward', card: await rewardCard(open.reward, open.environment)});
+    // A run that was killed while it started may have no run.json yet.
+    if (resume && existsSync(folder.info))
+      await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
+    else await writeRunInfo(folder.info, await runInfo(command, open.config.seed, weights));
+    return tune({...open, folder, resume, signal, report});
+  });
 }
 
 /** The part of a composed reward that has no differentiable form. */

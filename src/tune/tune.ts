@@ -3,7 +3,7 @@
  * killed anywhere and taken up again.
  */
 import type {ConfiguredAlgorithm, Memory, TrainState} from '../algorithm.js';
-import type {Environment, Judge} from '../environment.js';
+import type {Environment, Judge, Prompt} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import {compare, evaluateSuite, type Comparison, type Suite, type SuiteScores} from '../evaluate/evaluate.js';
 import {createLearner, type LearnerSnapshot, type ResidentLearner} from '../learn/learner.js';
@@ -12,7 +12,7 @@ import type {Reward} from '../reward.js';
 import {createGenerator} from '../rollout/generate.js';
 import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
 import {openWorldClips} from '../rollout/worldClips.js';
-import {loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
+import {listCheckpoints, loadForResume, removeDrafts, saveCheckpoint, type Json} from '../run/checkpoint.js';
 import {hashParams} from '../run/hashParams.js';
 import {openMetrics} from '../run/metrics.js';
 import type {RunFolder} from '../run/runFolder.js';
@@ -26,6 +26,7 @@ import type {Device} from '../engine/device.js';
 import {geometryOf} from './geometry.js';
 import type {TuneEvent} from './events.js';
 import {writeModelCard} from './modelCard.js';
+import {openMonitor} from './monitor.js';
 import {pictureWriter} from './pictures.js';
 import {saveTuned} from './saveTuned.js';
 import {loraOf} from './schema.js';
@@ -33,7 +34,7 @@ import {loraOf} from './schema.js';
 /** Prompts that training draws from, the first ones of the split. */
 const POOL = 512;
 /** Clips of one rollout batch and transitions of one microbatch. */
-const DEVICE_BATCH = 32;
+export const DEVICE_BATCH = 32;
 /**
  * Replayed log-probabilities may differ by this much on average, nats per element. Rollout and replay agree to the bit on one
  * device; latents rounded to half precision differ by 2e-6 and more, and the more the smaller the latent.
@@ -80,12 +81,7 @@ interface Progress {
 export async function tune(parts: TuneParts): Promise<RunSummary> {
   const {config, folder, environment, device, params, algorithm, judge, reward, report} = parts;
   const began = performance.now();
-  const pool = environment.prompts('train', POOL);
-  if (!algorithm.clips && config.promptsPerIteration > pool.length) {
-    throw new ConfigError(
-      `promptsPerIteration: wanted at most ${pool.length}, the prompts that ${environment.name} trains on; got ${config.promptsPerIteration}.`,
-    );
-  }
+  const pool = poolOf(parts);
   const layout = packPolicyFor(environment, params, loraOf(config));
   const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
   const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
@@ -101,14 +97,18 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   // An adapter means nothing without the weights beneath it, which no checkpoint holds.
   const baseHash = layout.lora && hashParams(params);
   const clips = algorithm.clips && openWorldClips(environment, device, layout, algorithm.clips);
-  const restored = parts.resume ? await restore(folder, algorithm, baseHash) : undefined;
+  // A run that was killed before its first checkpoint begins again: noise has no state, so it becomes the same run.
+  const restored =
+    parts.resume && (await listCheckpoints(folder.checkpoints)).length > 0
+      ? await restore(folder, algorithm, baseHash)
+      : undefined;
   const learner = await makeLearner(parts, layout, tables, restored?.learner);
   const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
   const start = restored?.progress ?? {state: {iteration: 0, memory: algorithm.initialMemory, metrics: {}}, learnSeconds: 0};
-  if (restored) report({kind: 'resumed', iteration: start.state.iteration});
+  if (parts.resume) report({kind: 'resumed', iteration: start.state.iteration});
   const metrics = await openMetrics(folder.metrics, start.state.iteration);
   const events = await openEvents(folder.path, {completed: start.state.iteration, now: () => Date.now() / 1000});
-  if (restored) await removeDrafts(folder.checkpoints);
+  if (parts.resume) for (const place of [folder.path, folder.checkpoints, folder.samples]) await removeDrafts(place);
 
   const suite: Suite = {
     name: `heldOut/${config.evaluation.prompts}`,
@@ -129,6 +129,12 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     steps: config.evaluation.steps,
     seed: EVALUATION_SEED,
   });
+  const completed = start.state.iteration;
+  const monitor = await openMonitor({
+    ...{config, folder, environment, generate, learner, reward, judge},
+    seed: EVALUATION_SEED,
+    completed,
+  });
   const summarise = (
     status: RunSummary['status'],
     iterations: number,
@@ -145,6 +151,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       iterations,
       evaluation: first ?? null,
       otherEvaluations: others,
+      monitor: monitor.summary(),
     };
   };
 
@@ -160,6 +167,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     const meta: Json = {updates, memory: state.memory, learnSeconds, ...(baseHash !== undefined && {baseHash})};
     await saveCheckpoint(folder.checkpoints, progress.state.iteration, {state: arrays, meta}, config.checkpointKeep);
     saved = progress.state.iteration;
+    await monitor.tidy();
   };
   const finish = async (summary: RunSummary, comparisons: readonly Comparison[]): Promise<RunSummary> => {
     await writeModelCard(parts, geometry, summary);
@@ -173,34 +181,24 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     const before = await measure(learner.reference, 'before');
     const secondsPerClipStep = (performance.now() - beforeAt) / 1000 / (suite.prompts.length * suite.steps);
     report({kind: 'estimate', estimate: estimateOf(config, geometry, secondsPerClipStep)});
-    await pictures(start.state.iteration);
+    if (start.state.iteration === 0 || isDue(config.sampleEvery, start.state.iteration)) await pictures(start.state.iteration);
 
-    const parts_: TrainParts = {
-      environment,
-      algorithm,
-      reward,
-      learner,
-      generate,
-      ...(clips && {clips}),
-      tables,
-      seed: config.seed,
-      pool,
-      promptsPerIteration: config.promptsPerIteration,
-      samplesPerPrompt: config.samplesPerPrompt,
-      promptsPerBatch: Math.max(1, Math.floor(DEVICE_BATCH / config.samplesPerPrompt)),
-      parityBound: PARITY_BOUND,
-    };
+    const parts_ = trainPartsOf(parts, {learner, generate, tables, pool, ...(clips && {clips})});
     let last = performance.now();
-    const after = async (state: TrainState): Promise<void> => {
-      progress = {state, learnSeconds: progress.learnSeconds + (performance.now() - last) / 1000};
+    const after = async (learnt: TrainState): Promise<void> => {
+      const learnSeconds = progress.learnSeconds + (performance.now() - last) / 1000;
+      const seen = await monitor.look(learnt.iteration);
+      const state = {...learnt, metrics: {...learnt.metrics, ...seen.metrics}};
+      progress = {state, learnSeconds};
       wholeUpdates = learner.updates;
       await metrics.append(state.iteration, state.metrics);
       await events.scalars(state.iteration, state.metrics);
       report({kind: 'iteration', iteration: state.iteration, metrics: state.metrics, fraction: fractionOf(config, progress)});
+      for (const {message} of seen.alarms) report({kind: 'alarm', iteration: state.iteration, message});
       if (state.iteration % config.checkpointEvery === 0) await save();
-      if (config.sampleEvery > 0 && state.iteration % config.sampleEvery === 0) await pictures(state.iteration);
+      if (isDue(config.sampleEvery, state.iteration)) await pictures(state.iteration);
       const {every} = config.evaluation;
-      if (every > 0 && state.iteration % every === 0) {
+      if (isDue(every, state.iteration)) {
         report({
           kind: 'compared',
           iteration: state.iteration,
@@ -209,10 +207,11 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
       }
       last = performance.now();
     };
-    if (!parts.signal.aborted && fractionOf(config, progress) < 1) {
+    const ended = (): boolean => parts.signal.aborted || fractionOf(config, progress) >= 1 || monitor.stopped;
+    if (!ended()) {
       for await (const state of iterations(parts_, start.state)) {
         await after(state);
-        if (parts.signal.aborted || fractionOf(config, progress) >= 1) break;
+        if (ended()) break;
       }
     }
     await save();
@@ -220,7 +219,8 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     if (parts.signal.aborted) return await finish(summarise('interrupted', progress.state.iteration, []), []);
     const comparisons = compare(before, await measure(learner.averaged, 'after'), judge, config.seed);
     await pictures(progress.state.iteration);
-    return await finish(summarise('done', progress.state.iteration, comparisons), comparisons);
+    const reason = monitor.stopped ? 'the monitor saw signs of reward hacking (monitor.stop)' : undefined;
+    return await finish(summarise('done', progress.state.iteration, comparisons, reason), comparisons);
   } catch (error) {
     // The last good state is worth keeping whatever went wrong; the error itself is the caller's.
     await save().catch(() => undefined);
@@ -236,6 +236,9 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     await clips?.close();
   }
 }
+
+/** Whether something happens after this iteration that happens every so many, or never if `every` is 0. */
+const isDue = (every: number, iteration: number): boolean => every > 0 && iteration % every === 0;
 
 const fractionOf = ({iterations, minutes}: RunConfig, {state, learnSeconds}: Progress): number =>
   Math.max(
@@ -258,8 +261,44 @@ function estimateOf(
   };
 }
 
-function makeLearner(
-  parts: TuneParts,
+/**
+ * The prompts that a run trains on.
+ *
+ * @throws ConfigError if an iteration wants more than there are.
+ */
+export function poolOf({
+  config,
+  environment,
+  algorithm,
+}: Pick<TuneParts, 'config' | 'environment' | 'algorithm'>): readonly Prompt[] {
+  const pool = environment.prompts('train', POOL);
+  if (algorithm.clips || config.promptsPerIteration <= pool.length) return pool;
+  throw new ConfigError(
+    `promptsPerIteration: wanted at most ${pool.length}, the prompts that ${environment.name} trains on; got ${config.promptsPerIteration}.`,
+  );
+}
+
+/** The parts of the training loop of a run. */
+export function trainPartsOf(
+  {config, environment, algorithm, reward}: Pick<TuneParts, 'config' | 'environment' | 'algorithm' | 'reward'>,
+  made: Pick<TrainParts, 'learner' | 'generate' | 'tables' | 'pool' | 'clips'>,
+): TrainParts {
+  return {
+    environment,
+    algorithm,
+    reward,
+    ...made,
+    seed: config.seed,
+    promptsPerIteration: config.promptsPerIteration,
+    samplesPerPrompt: config.samplesPerPrompt,
+    promptsPerBatch: Math.max(1, Math.floor(DEVICE_BATCH / config.samplesPerPrompt)),
+    parityBound: PARITY_BOUND,
+  };
+}
+
+/** The learner of a run, at the beginning or where a snapshot left it. */
+export function makeLearner(
+  parts: Pick<TuneParts, 'config' | 'environment' | 'algorithm' | 'reward' | 'rewardGradient' | 'device' | 'params'>,
   layout: PolicyPacking,
   tables: SamplerTables,
   from_?: LearnerSnapshot,

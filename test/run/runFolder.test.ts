@@ -55,6 +55,13 @@ describe('run/runFolder', () => {
     expect((await openRunFolder(folder())).path).to.equal(folder());
   });
 
+  it('says what becomes of a run that was killed before it had its config.yaml', async () => {
+    const {path} = await createRunFolder(join(folder(), 'run'), {force: false});
+    expect((await rejection(openRunFolder(path))).message).to.equal(
+      `${path}: wanted the folder of a run; it holds no config.yaml. A run that was killed while it started is begun anew with --force.`,
+    );
+  });
+
   it('claims different folders for runs that start together', async () => {
     const claimed = await Promise.all(Array.from({length: 8}, () => claimRunFolder(folder(), 'ddpo')));
     expect(new Set(claimed.map((run) => run.path)).size).to.equal(8);

@@ -70,6 +70,7 @@ describe('run/summary', () => {
       iterations: 12,
       evaluation,
       otherEvaluations: [],
+      monitor: {yardstick: null, looks: 0, alarms: [], best: null},
     };
     await writeSummary(path, summary);
     const text = readFileSync(path, 'utf8');

@@ -1,0 +1,183 @@
+/** What a run would do, need and take, without running it. */
+import {totalmem} from 'node:os';
+import type {Algorithm} from '../algorithm.js';
+import {ConfigError} from '../errors.js';
+import {samplerTables} from '../numeric/samplers/named.js';
+import {createGenerator, type GenerateRequest} from '../rollout/generate.js';
+import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
+import {openWorldClips} from '../rollout/worldClips.js';
+import {sizeOf} from '../tensor/ndarray.js';
+import {iterations, requestsOf, type TrainParts} from '../train.js';
+import type {Geometry} from './events.js';
+import {geometryOf} from './geometry.js';
+import {withOpenRun, type OpenRun, type TuneRequest} from './open.js';
+import {loraOf, type TuneConfig} from './schema.js';
+import {makeLearner, poolOf, trainPartsOf} from './tune.js';
+
+/** Part of the machine's memory that a plan may use; the rest is the system's and the runtime's. */
+const MEMORY_SHARE = 0.8;
+
+/** What a run would do. */
+export interface Plan {
+  readonly geometry: Geometry;
+  /** Rollout batches of an iteration. */
+  readonly rolloutBatches: number;
+  /** Predictions of the network, clip by clip; with guidance each is two passes. */
+  readonly predictions: {
+    /** Of an iteration's rollouts, without gradient. */
+    readonly rollout: number;
+    /** Of an iteration's updates, with gradient: steps learnt from, and last steps that are held. */
+    readonly learning: number;
+    /** Of the two held-out evaluations of the whole run. */
+    readonly evaluation: number;
+    /** Of one look of the monitor. */
+    readonly look: number;
+  };
+  /** What is held for the whole run or for an iteration, in bytes; the runtime's own buffers come on top. */
+  readonly bytes: {
+    /** Trained weights, their average and the starting policy; the old policy where one is kept. */
+    readonly parameters: number;
+    /** Gradient and the two moments of AdamW. */
+    readonly optimizer: number;
+    readonly trajectories: number;
+    /** Of the machine. */
+    readonly machine: number;
+  };
+  /** Left out where nothing was to be measured. */
+  readonly time?: {
+    readonly rolloutSeconds: number;
+    readonly updateSeconds: number;
+    /** Of the whole run, evaluations left out. */
+    readonly iterations: number;
+    readonly runSeconds: number;
+  };
+}
+
+/** Options of {@link planRun}. */
+export interface PlanOptions {
+  /** Runs one rollout batch and the updates on it, twice: once to compile, once to measure. */
+  readonly measure: boolean;
+}
+
+/**
+ * Plans a run.
+ *
+ * @throws ConfigError, naming the nearest setting that does, if updates do not divide what is learnt from, or memory does not hold
+ * the run; and as `withOpenRun`.
+ */
+export const planRun = (
+  algorithm: Algorithm,
+  request: Pick<TuneRequest, 'config' | 'algorithm' | 'environment' | 'reward' | 'params'>,
+  {measure}: PlanOptions,
+): Promise<Plan> => withOpenRun(request, (open) => planOf(algorithm, open, request.config, measure));
+
+async function planOf(algorithm: Algorithm, open: OpenRun, config: TuneConfig, measure: boolean): Promise<Plan> {
+  const {environment, device, params} = open;
+  const pool = poolOf(open);
+  const layout = packPolicyFor(environment, params, loraOf(config));
+  const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
+  const geometry = geometryOf(config, open.algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
+  const bytes = bytesOf(geometry, open.algorithm.keepsOld === true, layout);
+  checkMinibatches(algorithm, config, geometry);
+  checkMemory(config, bytes);
+  const clips = open.algorithm.clips && openWorldClips(environment, device, layout, open.algorithm.clips);
+  const learner = await makeLearner(open, layout, tables);
+  try {
+    const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
+    const parts = trainPartsOf(open, {learner, generate, tables, pool, ...(clips && {clips})});
+    const requests = clips ? [] : requestsOf(parts, 0);
+    const held = Math.min(config.monitor.prompts, environment.prompts('heldOut', config.monitor.prompts).length);
+    return {
+      geometry,
+      rolloutBatches: requests.length,
+      predictions: {
+        rollout: requests.reduce((sum, one) => sum + predictionsOf(one), 0),
+        learning: geometry.transitions + anchorsOf(config, geometry),
+        evaluation: 2 * environment.prompts('heldOut', config.evaluation.prompts).length * config.evaluation.steps,
+        look: held * config.monitor.samples * config.evaluation.steps,
+      },
+      bytes,
+      ...(measure && {time: await timeOf(parts, config)}),
+    };
+  } finally {
+    await clips?.close();
+    await learner.close();
+  }
+}
+
+/** Where samples start from one noise, the steps before the first noisy one are taken once a prompt. */
+function predictionsOf({prompts, samples, table, sharedStart}: GenerateRequest): number {
+  const noisy = table.findIndex(({std}) => std > 0);
+  const shared = sharedStart ? (noisy < 0 ? table.length : noisy) : 0;
+  return prompts.length * (shared + samples * (table.length - shared));
+}
+
+/** Last steps that are held to the starting policy: a quarter of the clips learnt from, in every pass. */
+function anchorsOf(config: TuneConfig, {transitions, learntSteps}: Geometry): number {
+  const {anchorCoefficient, innerEpochs, timestepFraction} = config as Readonly<Record<string, unknown>>;
+  if (typeof anchorCoefficient !== 'number' || anchorCoefficient === 0) return 0;
+  const passes = Number(innerEpochs);
+  const steps = Math.max(1, Math.floor(learntSteps * Number(timestepFraction)));
+  return passes * Math.ceil(transitions / passes / steps / 4);
+}
+
+function bytesOf({trainedParameters, trajectoryBytes}: Geometry, keepsOld: boolean, {lora}: PolicyPacking): Plan['bytes'] {
+  const vector = 4 * trainedParameters;
+  // With an adapter the starting policy is the network beneath it.
+  const starting = lora ? 4 * lora.base.size : vector;
+  return {
+    parameters: vector * (keepsOld ? 3 : 2) + starting,
+    optimizer: vector * 3,
+    trajectories: trajectoryBytes,
+    machine: totalmem(),
+  };
+}
+
+function checkMinibatches({needs}: Algorithm, config: TuneConfig, {transitions, prompts}: Geometry): void {
+  const {minibatches, innerEpochs} = config as Readonly<Record<string, unknown>>;
+  if (typeof minibatches !== 'number' || typeof innerEpochs !== 'number') return;
+  // Where the reward's gradient is used, the samples of a prompt stay together.
+  const [units, what] = needs.differentiableReward ? [prompts, 'prompts'] : [transitions / innerEpochs, 'steps'];
+  if (units % minibatches === 0) return;
+  const divisors = Array.from({length: units}, (_, i) => i + 1).filter((n) => units % n === 0);
+  const nearest = divisors.reduce((best, n) => (Math.abs(n - minibatches) < Math.abs(best - minibatches) ? n : best));
+  throw new ConfigError(
+    `minibatches: wanted a divisor of the ${units} ${what} that a pass learns from; got ${minibatches}; the nearest is ${nearest}.`,
+  );
+}
+
+/**
+ * Refuses what the machine does not hold.
+ *
+ * @throws ConfigError naming the prompts that fit.
+ */
+export function checkMemory(config: Pick<TuneConfig, 'promptsPerIteration'>, bytes: Plan['bytes']): void {
+  const free = MEMORY_SHARE * bytes.machine - bytes.parameters - bytes.optimizer;
+  if (bytes.trajectories <= free) return;
+  const {promptsPerIteration} = config;
+  const fits = Math.floor(free / (bytes.trajectories / promptsPerIteration));
+  const gibibytes = (n: number): string => `${(n / 2 ** 30).toFixed(1)} GiB`;
+  throw new ConfigError(
+    fits < 1
+      ? `memory: the trajectories of one prompt and the weights want more than ${gibibytes(MEMORY_SHARE * bytes.machine)} of the machine's ${gibibytes(bytes.machine)}; lower samplesPerPrompt or samplingSteps.`
+      : `promptsPerIteration: the trajectories of ${promptsPerIteration} prompts take ${gibibytes(bytes.trajectories)}, of which ${gibibytes(free)} fit; the nearest that fits is ${fits}.`,
+  );
+}
+
+/** Measures one rollout batch and the updates on it, and scales it to an iteration. */
+async function timeOf(parts: TrainParts, config: TuneConfig): Promise<NonNullable<Plan['time']>> {
+  const {promptsPerBatch, algorithm, promptsPerIteration} = parts;
+  const unit = {...parts, promptsPerIteration: Math.min(promptsPerIteration, promptsPerBatch)};
+  // Clips of the world are not counted in prompts: that is a whole iteration.
+  const scale = parts.clips ? 1 : promptsPerIteration / unit.promptsPerIteration;
+  let [rolloutSeconds, updateSeconds] = [0, 0];
+  let done = 0;
+  for await (const {metrics} of iterations(unit, {iteration: 0, memory: algorithm.initialMemory, metrics: {}})) {
+    [rolloutSeconds, updateSeconds] = [metrics['time/rolloutSeconds'] * scale, metrics['time/updateSeconds'] * scale];
+    if (++done === 2) break;
+  }
+  const each = rolloutSeconds + updateSeconds;
+  const byTime = config.minutes === undefined ? Infinity : Math.max(1, Math.ceil((config.minutes * 60) / each));
+  const count = Math.min(config.iterations ?? Infinity, byTime);
+  return {rolloutSeconds, updateSeconds, iterations: count, runSeconds: count * each};
+}
