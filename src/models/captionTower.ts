@@ -94,7 +94,7 @@ export function captionTower(
   hidden?: HiddenWords,
 ): tf.Tensor {
   const bias = paddingBias(valid);
-  const words = tf.gather(weight(params, 'embedding'), tokens as tf.Tensor2D);
+  const words = tf.gather(weight(params, 'embedding'), tokens);
   let x = tf.add(hidden ? covered(words, hidden) : words, weight(params, 'position'));
   for (let i = 0; i < config.depth; i++) x = transformerBlock(branch(branch(params, 'blocks'), String(i)), x, config.heads, bias);
   return layerNorm(x);

@@ -133,7 +133,7 @@ export async function openEncoderTrainer(
     ...(maskedVideo && plan.maskedWeight > 0 && {maskedVideo}),
     ...(maskedWords && plan.maskedWordsWeight > 0 && {maskedWords}),
   };
-  const masked = trained.maskedVideo;
+  const {maskedVideo: masked, maskedWords: words} = trained;
   const fresh = trainedParameters(trained, start.seed);
   const layout = networkLayout(fresh);
   const state: ResidentTree = await device.put(start.state ?? initialEncoderState(trained, fresh, layout, plan.queue));
@@ -155,7 +155,7 @@ export async function openEncoderTrainer(
     return {
       video: videos,
       tokens,
-      ...(trained.maskedWords && {hidden: drawHidden(seed, n, tokens, trained.maskedWords.isWord)}),
+      ...(words && {hidden: drawHidden(seed, n, tokens, (id) => words.isWord(id))}),
       captions: int32(texts.map(captionId)),
       ...(wrong && {wrong: wrongCaptions(encoder, texts, wrong)}),
       gumbel: {text: gumbels(seed, 'wrongText', n, plan.batch), video: gumbels(seed, 'wrongVideo', n, plan.batch)},

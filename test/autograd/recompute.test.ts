@@ -30,7 +30,9 @@ const walk =
   (steps: number, wrap: (step: Recomputable) => Recomputable): NumericFunction =>
   (given) => {
     const {trained, frozen, latent, time, text} = given as Record<string, tf.Tensor>;
-    const step = wrap((x, p) => tf.add(tf.mul(x, 0.5), nano.policy.denoise(policyTensors({trained: p, frozen}, layout), x, time, text)));
+    const step = wrap((x, p) =>
+      tf.add(tf.mul(x, 0.5), nano.policy.denoise(policyTensors({trained: p, frozen}, layout), x, time, text)),
+    );
     const end = (p: tf.Tensor, start: tf.Tensor): tf.Scalar => {
       let x = start;
       for (let i = 0; i < steps; i++) x = step(x, p);

@@ -34,7 +34,16 @@ const openClips = (): ClipSource => ({
 });
 const world = {name: 'greys', preset: 'pico', openClips} as Partial<Environment> as Environment;
 const module = picoEncoders.a;
-const plan: EncoderPlan = {pairs: 24, batch: 4, queue: 8, muonRate: 0.02, adamRate: 3e-3, averageDecay: 0.9, maskedWeight: 2, maskedWordsWeight: 1};
+const plan: EncoderPlan = {
+  pairs: 24,
+  batch: 4,
+  queue: 8,
+  muonRate: 0.02,
+  adamRate: 3e-3,
+  averageDecay: 0.9,
+  maskedWeight: 2,
+  maskedWordsWeight: 1,
+};
 
 describe('pre-training of an encoder', function () {
   this.timeout(60_000);

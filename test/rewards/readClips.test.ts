@@ -19,7 +19,16 @@ import {openTestDevice} from '../support/toy.js';
 
 const {module, encoder} = noisyEncoder;
 /** Half a minute of contrast teaches towers to tell captions apart; the matching head takes far longer. */
-const plan = {pairs: 2560, batch: 32, queue: 256, muonRate: 0.02, adamRate: 1.5e-3, averageDecay: 0.9, maskedWeight: 0, maskedWordsWeight: 0};
+const plan = {
+  pairs: 2560,
+  batch: 32,
+  queue: 256,
+  muonRate: 0.02,
+  adamRate: 1.5e-3,
+  averageDecay: 0.9,
+  maskedWeight: 0,
+  maskedWordsWeight: 0,
+};
 
 describe('the weights of a reward that looks through an encoder', function () {
   this.timeout(900_000);
