@@ -21,14 +21,13 @@ import {
   detach,
   feedbackNames,
   float32,
-  gatherLatents,
   groupAdvantages,
   lastTransitions,
   learnWhole,
   meanOfRows,
   meanReports,
   negativeAwareLoss,
-  noiseAndTimes,
+  noisedClips,
   noisingOptions,
   oldPolicyDecay,
   oldPolicyNames,
@@ -41,9 +40,7 @@ import {
   type Algorithm,
   type LearnContext,
   type LossFunction,
-  type NdArray,
-  type NoisedDraw,
-  type Params,
+  type NoisedClip,
   type Scored,
   type TrainState,
   type TransitionRef,
@@ -113,11 +110,6 @@ const lossOf =
     return {loss: tf.add(loss, tf.mul(klReference, o.klCoefficient)), metrics: {...metrics, klReference}};
   };
 
-/** A clip that is to be noised: `item` is its number in the iteration. */
-interface Draw extends NoisedDraw {
-  readonly ref: TransitionRef;
-}
-
 async function learnFrom(
   collected: readonly Scored[],
   state: TrainState,
@@ -138,7 +130,7 @@ async function learnFrom(
   const reports: UpdateReport[] = [];
   for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
     const draws = clips.flatMap((ref, item) =>
-      Array.from({length: o.drawsPerClip}, (_, i): Draw => ({ref, item, draw: epoch * o.drawsPerClip + i})),
+      Array.from({length: o.drawsPerClip}, (_, i): NoisedClip => ({ref, item, draw: epoch * o.drawsPerClip + i})),
     );
     if (draws.length < o.minibatches) {
       throw new ConfigError(`minibatches: wanted at most the ${draws.length} noised clips of a pass; got ${o.minibatches}.`);
@@ -148,7 +140,10 @@ async function learnFrom(
       const [start, end] = [i, i + 1].map((n) => Math.round((n * ordered.length) / o.minibatches));
       const part = ordered.slice(start, end);
       const batches = (function* () {
-        for (const micro of chunks(part, learner.microbatch)) yield noisedBatch(collected, micro, r, {seed, iteration}, o);
+        for (const micro of chunks(part, learner.microbatch)) {
+          const batch = noisedClips(collected, micro, {name: 'nft', seed, iteration}, o);
+          yield {...batch, optimality: float32(micro.map(({item}) => r[item]))};
+        }
       })();
       reports.push(await learner.update(batches, part.length));
     }
@@ -165,27 +160,6 @@ async function learnFrom(
       ...prefixed('policy/', meanReports(reports, updatesOf(o))),
       'policy/advantageAbs': advantages.reduce((sum, a) => sum + Math.min(Math.abs(a), o.advantageClip), 0) / advantages.length,
     },
-  };
-}
-
-/** Clips with the noise and the time of each draw: `clean`, `noise`, `text`, `time`, `scale`, `optimality`. */
-function noisedBatch(
-  collected: readonly Scored[],
-  draws: readonly Draw[],
-  r: Float64Array,
-  key: {readonly seed: number; readonly iteration: number},
-  o: Options,
-): Params {
-  const {latent: clean, text} = gatherLatents(
-    collected,
-    draws.map(({ref}) => ref),
-  );
-  return {
-    clean,
-    text,
-    ...noiseAndTimes(draws, (clean as NdArray).shape.slice(1), {...key, name: 'nft'}, o),
-    scale: float32(draws.map(() => 1)),
-    optimality: float32(draws.map(({item}) => r[item])),
   };
 }
 

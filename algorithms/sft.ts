@@ -13,13 +13,11 @@ import {z} from 'zod';
 import {
   addNoise,
   chunks,
-  float32,
-  gatherLatents,
   lastTransitions,
   learnWhole,
   meanOfRows,
   meanReports,
-  noiseAndTimes,
+  noisedClips,
   noisingOptions,
   optimizerOf,
   optimizerOptions,
@@ -28,12 +26,9 @@ import {
   type Algorithm,
   type LearnContext,
   type LossFunction,
-  type NdArray,
-  type NoisedDraw,
-  type Params,
+  type NoisedClip,
   type Scored,
   type TrainState,
-  type TransitionRef,
 } from '../src/plugin.js';
 
 const options = z.strictObject({
@@ -56,11 +51,6 @@ const loss: LossFunction = (policy, batch) => {
   };
 };
 
-/** A clip that is to be noised: `item` is its number in the iteration. */
-interface Draw extends NoisedDraw {
-  readonly ref: TransitionRef;
-}
-
 async function learnFrom(
   collected: readonly Scored[],
   state: TrainState,
@@ -69,32 +59,13 @@ async function learnFrom(
 ): Promise<TrainState> {
   const iteration = state.iteration + 1;
   const draws = lastTransitions(collected).flatMap((last, item) =>
-    Array.from({length: o.drawsPerClip}, (_, draw): Draw => ({ref: {...last, step: last.step + 1}, item, draw})),
+    Array.from({length: o.drawsPerClip}, (_, draw): NoisedClip => ({ref: {...last, step: last.step + 1}, item, draw})),
   );
   const batches = (function* () {
-    for (const micro of chunks(draws, learner.microbatch)) yield noisedBatch(collected, micro, {seed, iteration}, o);
+    for (const micro of chunks(draws, learner.microbatch)) yield noisedClips(collected, micro, {name: 'sft', seed, iteration}, o);
   })();
   const report = await learner.update(batches, draws.length);
   return {iteration, memory: null, metrics: prefixed('policy/', meanReports([report], 1))};
-}
-
-/** Clips with the noise and the time of each draw: `clean`, `noise`, `text`, `time`, `scale`. */
-function noisedBatch(
-  collected: readonly Scored[],
-  draws: readonly Draw[],
-  key: {readonly seed: number; readonly iteration: number},
-  o: Options,
-): Params {
-  const {latent: clean, text} = gatherLatents(
-    collected,
-    draws.map(({ref}) => ref),
-  );
-  return {
-    clean,
-    text,
-    ...noiseAndTimes(draws, (clean as NdArray).shape.slice(1), {...key, name: 'sft'}, o),
-    scale: float32(draws.map(() => 1)),
-  };
 }
 
 /** Supervised fine-tuning as it is registered. */

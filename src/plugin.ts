@@ -67,7 +67,7 @@ export type {
 } from './algorithm.js';
 export {anchorLoss, logRatioSums, outsideCount, referenceDivergence} from './learn/policyLoss.js';
 export {learnWhole} from './learn/learnWhole.js';
-export {noiseAndTimes, type NoisedDraw, type TimeLaw} from './learn/noisedDraws.js';
+export {noiseAndTimes, noisedClips, type NoisedClip, type NoisedDraw, type TimeLaw} from './learn/noisedDraws.js';
 export {policyPasses, type PassPlan} from './learn/passes.js';
 export {meanReports, prefixed} from './learn/reports.js';
 export {

@@ -1,6 +1,9 @@
 /** Noise and times for clean latents that are to be noised anew: what algorithms that learn from finished clips share. */
+import type {Scored} from '../algorithm.js';
 import {float32, ndarray, sizeOf, type NdArray} from '../tensor/ndarray.js';
 import {normals, type NoiseKey} from '../tensor/random.js';
+import type {Params} from '../tensor/tree.js';
+import {gatherLatents, type TransitionRef} from './transitions.js';
 
 /** The law of the times: ln(t/(1 − t)) is normal. */
 export interface TimeLaw {
@@ -47,4 +50,33 @@ export function noiseAndTimes(
     return Math.max(MINIMUM_TIME, 1 / (1 + Math.exp(-(timeMean + timeDeviation * z))));
   });
   return {noise: ndarray('float32', [draws.length, ...shape], noise), time: float32(times)};
+}
+
+/** A finished clip that is to be noised. */
+export interface NoisedClip extends NoisedDraw {
+  readonly ref: TransitionRef;
+}
+
+/**
+ * Finished clips with a noise and a time each, as a batch of a loss.
+ *
+ * @param key as of {@link noiseAndTimes}.
+ * @returns `clean` and `noise` `[n, …latentShape]`, `text` `[n, L, D]`, `time` and `scale` `[n]`.
+ */
+export function noisedClips(
+  collected: readonly Scored[],
+  draws: readonly NoisedClip[],
+  key: {readonly name: string; readonly seed: number; readonly iteration: number},
+  law: TimeLaw,
+): Params {
+  const {latent: clean, text} = gatherLatents(
+    collected,
+    draws.map(({ref}) => ref),
+  );
+  return {
+    clean,
+    text,
+    ...noiseAndTimes(draws, (clean as NdArray).shape.slice(1), key, law),
+    scale: float32(draws.map(() => 1)),
+  };
 }
