@@ -35,6 +35,7 @@ export function geometryLines(g: Geometry, device: string): string[] {
       ? `${g.clips} clips of the world an iteration, nothing sampled and nothing scored: ${g.transitions} predictions with gradient ${updates}`
       : `${g.prompts} prompts × ${g.samplesPerPrompt} samples = ${g.clips} clips an iteration, ${g.steps} steps each, ${learnt} ${updates}`,
     `${g.trainedParameters.toLocaleString('en')} trained parameters on ${device}; ${g.steps === 0 ? 'clips' : 'trajectories'} take ${(g.trajectoryBytes / 2 ** 20).toFixed(0)} MiB`,
+    ...(g.passes === 2 ? ['guidance: every prediction is two passes, in rollouts and in updates, so twice the time'] : []),
   ];
 }
 

@@ -16,6 +16,8 @@ export interface Geometry {
   readonly transitions: number;
   readonly updates: number;
   readonly trainedParameters: number;
+  /** Forward passes of one prediction: 2 with classifier-free guidance, in sampling and in learning. */
+  readonly passes: 1 | 2;
   /** What is held in memory of one iteration's trajectories. */
   readonly trajectoryBytes: number;
 }

@@ -13,8 +13,9 @@ export function geometryOf(
   latentSize: number,
 ): Geometry {
   const {promptsPerIteration: prompts, samplesPerPrompt} = config;
+  const passes = config.guidanceScale === 1 ? 1 : 2;
   const {clips: plan} = algorithm;
-  if (plan) return clipGeometry(plan.count, algorithm.work, trainedParameters, latentSize);
+  if (plan) return clipGeometry(plan.count, algorithm.work, trainedParameters, latentSize, passes);
   const clips = prompts * samplesPerPrompt;
   const steps = tables.stochastic.length;
   const noisy = tables.stochastic.filter(({std}) => std > 0).length;
@@ -33,6 +34,7 @@ export function geometryOf(
     transitions: learntClips * (predictions ?? Math.max(1, Math.floor(learntSteps * stepShare))),
     updates: updatesPerIteration,
     trainedParameters,
+    passes,
     trajectoryBytes: clips * (steps + 1) * latentSize * 4,
   };
 }
@@ -43,6 +45,7 @@ function clipGeometry(
   {predictions, updatesPerIteration}: ConfiguredAlgorithm['work'],
   trainedParameters: number,
   latentSize: number,
+  passes: 1 | 2,
 ): Geometry {
   return {
     prompts: clips,
@@ -53,6 +56,7 @@ function clipGeometry(
     transitions: clips * (typeof predictions === 'number' ? predictions : 1),
     updates: updatesPerIteration,
     trainedParameters,
+    passes,
     trajectoryBytes: clips * latentSize * 4,
   };
 }

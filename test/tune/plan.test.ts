@@ -151,5 +151,8 @@ describe('tune/plan', function () {
     expect(text.stdout).to.match(/^4 prompts × 6 samples = 24 clips an iteration/);
     expect(text.stdout).to.match(/\nan iteration: \d+ predictions in 1 rollout batch, \d+ with gradient/);
     expect(text.stdout).not.to.include('measured');
+    expect(text.stdout).not.to.include('guidance');
+    const guided = await runCommand(['plan', 'ddpo', ...words, '--no-measure', '--guidance-scale', '2']);
+    expect(guided.stdout).to.include('guidance: every prediction is two passes, in rollouts and in updates, so twice the time');
   });
 });
