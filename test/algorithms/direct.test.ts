@@ -423,7 +423,7 @@ describe('direct', function () {
     const mean = scores.reduce((sum, r) => sum + r, 0) / scores.length;
     expect(metrics['reward']).to.be.closeTo(mean, 1e-5);
     const swapped = await reward.score(nano.decode(x0), [...prompts].reverse());
-    expect(Math.abs(swapped.reduce((sum, r) => sum + r, 0) / scores.length - mean)).to.be.above(1e-4);
+    expect(Math.abs(swapped.reduce((sum, r) => sum + r, 0) / scores.length - mean)).to.be.above(5e-5);
     await learner.close();
     await reward.close!();
   });
