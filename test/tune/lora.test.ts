@@ -32,9 +32,6 @@ const settings = {
   preset: 'nano',
   reward: 'brightness',
   threads: 1,
-  promptsPerIteration: 2,
-  samplesPerPrompt: 2,
-  samplingSteps: 4,
   evaluation: {prompts: 4, steps: 3},
   sampleEvery: 0,
   checkpointEvery: 1,
@@ -44,6 +41,9 @@ const settings = {
   loraAlpha: 8,
 };
 type Settings = Readonly<Record<string, unknown>>;
+/** The size of an iteration, from rollouts or from clips of the world. */
+const sizesOf = (name: string): Settings =>
+  name === 'sft' ? {clipsPerIteration: 4} : {promptsPerIteration: 2, samplesPerPrompt: 2, samplingSteps: 4};
 
 describe('tune with an adapter', function () {
   this.timeout(240_000);
@@ -64,7 +64,7 @@ describe('tune with an adapter', function () {
     {stopAfter, resume = false, params = start}: {stopAfter?: number; resume?: boolean; params?: Params} = {},
   ): Promise<RunSummary> {
     const algorithm = algorithms.get(name);
-    const config = tuneConfig(algorithm, {...settings, ...change});
+    const config = tuneConfig(algorithm, {...settings, ...sizesOf(name), ...change});
     const stop = new AbortController();
     return tune({
       config,
@@ -107,7 +107,11 @@ describe('tune with an adapter', function () {
         (await loadCheckpoint((await listCheckpoints(f.checkpoints))[0].path)).state;
       const state = await newest(whole);
       expect(await newest(broken)).to.deep.equal(state);
-      const {size} = packPolicyFor(nano, start, loraOf(tuneConfig(algorithms.get(name), {...settings, ...change}))).trained;
+      const {size} = packPolicyFor(
+        nano,
+        start,
+        loraOf(tuneConfig(algorithms.get(name), {...settings, ...sizesOf(name), ...change})),
+      ).trained;
       for (const [path, array] of leaves<NdArray>(state)) expect(array.shape, path).to.deep.equal([size]);
       const {adapter} = await readAdapter(whole.path);
       for (const [path, {data}] of leaves<NdArray>(adapter))
