@@ -239,4 +239,5 @@ async function describe(
 }
 
 /** As long as a cell of the picture is wide. */
-const shortName = (objective: Objective): string => objective.slice(0, 8);
+const shortName = (objective: Objective): string =>
+  ({similarity: 'similar', [SUPERVISED]: 'clips'})[objective as string] ?? objective;
