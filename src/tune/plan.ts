@@ -11,6 +11,7 @@ import {iterations, requestsOf, type TrainParts} from '../train.js';
 import type {Geometry} from './events.js';
 import {geometryOf} from './geometry.js';
 import {withOpenRun, type OpenRun, type TuneRequest} from './open.js';
+import {checkMinibatches} from './minibatches.js';
 import {loraOf, type TuneConfig} from './schema.js';
 import {makeLearner, poolOf, trainPartsOf} from './tune.js';
 
@@ -78,7 +79,7 @@ async function planOf(algorithm: Algorithm, open: OpenRun, config: TuneConfig, m
   const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
   const geometry = geometryOf(config, open.algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
   const bytes = bytesOf(geometry, open.algorithm.keepsOld === true, layout);
-  checkMinibatches(algorithm, config, geometry);
+  checkMinibatches(config, geometry, algorithm.needs.differentiableReward);
   checkMemory(config, bytes);
   const clips = open.algorithm.clips && openWorldClips(environment, device, layout, open.algorithm.clips);
   const learner = await makeLearner(open, layout, tables);
@@ -131,19 +132,6 @@ function bytesOf({trainedParameters, trajectoryBytes}: Geometry, keepsOld: boole
     trajectories: trajectoryBytes,
     machine: totalmem(),
   };
-}
-
-function checkMinibatches({needs}: Algorithm, config: TuneConfig, {transitions, prompts}: Geometry): void {
-  const {minibatches, innerEpochs} = config as Readonly<Record<string, unknown>>;
-  if (typeof minibatches !== 'number' || typeof innerEpochs !== 'number') return;
-  // Where the reward's gradient is used, the samples of a prompt stay together.
-  const [units, what] = needs.differentiableReward ? [prompts, 'prompts'] : [transitions / innerEpochs, 'steps'];
-  if (units % minibatches === 0) return;
-  const divisors = Array.from({length: units}, (_, i) => i + 1).filter((n) => units % n === 0);
-  const nearest = divisors.reduce((best, n) => (Math.abs(n - minibatches) < Math.abs(best - minibatches) ? n : best));
-  throw new ConfigError(
-    `minibatches: wanted a divisor of the ${units} ${what} that a pass learns from; got ${minibatches}; the nearest is ${nearest}.`,
-  );
 }
 
 /**

@@ -26,6 +26,7 @@ import type {Device} from '../engine/device.js';
 import {geometryOf} from './geometry.js';
 import type {TuneEvent} from './events.js';
 import {writeModelCard} from './modelCard.js';
+import {checkMinibatches} from './minibatches.js';
 import {openMonitor} from './monitor.js';
 import {pictureWriter} from './pictures.js';
 import {saveTuned} from './saveTuned.js';
@@ -85,6 +86,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   const layout = packPolicyFor(environment, params, loraOf(config));
   const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
   const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
+  checkMinibatches(config, geometry, parts.rewardGradient === true);
   report({
     kind: 'geometry',
     geometry,

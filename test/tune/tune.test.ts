@@ -337,6 +337,15 @@ describe('tune', function () {
     expect(error.message).to.equal('promptsPerIteration: wanted at most 4, the prompts that gaussianToy trains on; got 5.');
   });
 
+  it('refuses updates of unequal size before anything is computed, and names the nearest number that divides', async () => {
+    const config = configOf(toy, {iterations: 1, minibatches: 5});
+    const error = await rejection(run(await fresh('unequal'), 1, {config}));
+    expect(error).to.be.instanceOf(ConfigError);
+    expect(error.message).to.match(
+      /^minibatches: wanted a divisor of the \d+ steps that a pass learns from; got 5; the nearest is [46]\.$/,
+    );
+  });
+
   it('opens no reward when the device cannot be opened', async () => {
     let opened = false;
     const reward: RewardModule = {...nearTarget, open: (context) => ((opened = true), nearTarget.open(context))};
