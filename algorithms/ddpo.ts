@@ -151,6 +151,7 @@ export const ddpo: Algorithm<typeof options.shape> = {
   summary: 'clipped policy gradient over denoising steps, with per-prompt statistics (Black et al. 2024)',
   options,
   defaults: {
+    reward: 'quality + semantic',
     promptsPerIteration: 8,
     samplesPerPrompt: 8,
     samplingSteps: 8,

@@ -169,6 +169,7 @@ export const nft: Algorithm<typeof options.shape> = {
   summary: 'learns from noised clips, towards good and away from bad ones, without log-probabilities (Zheng et al. 2025)',
   options,
   defaults: {
+    reward: 'quality + semantic',
     promptsPerIteration: 8,
     samplesPerPrompt: 8,
     samplingSteps: 8,
