@@ -86,7 +86,11 @@ export const policyGradientOptions = {
     .default(1)
     .describe('Part of the sampling steps that carry gradient, rounded down but at least one; in (0, 1].'),
   innerEpochs: z.int().min(1).default(1).describe('Passes over the samples of one iteration; ≥ 1.'),
-  minibatches: z.int().min(1).default(1).describe('Updates per inner epoch: the samples are split into so many parts, which must come out even; ≥ 1.'),
+  minibatches: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe('Updates per inner epoch: the samples are split into so many parts, which must come out even; ≥ 1.'),
   clipRange: z
     .number()
     .positive()
