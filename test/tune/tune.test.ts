@@ -437,6 +437,8 @@ describe('rlft run ddpo', function () {
       '2',
       '--prompts-per-iteration',
       '2',
+      '--reward',
+      'judge',
     ];
     const sizes = ['--samples-per-prompt', '2', '--sampling-steps', '4', '--evaluation-prompts', '2', '--evaluation-steps', '2'];
     const first = await runCommand(['run', 'ddpo', ...words, ...sizes, '--output-dir', where.path, '--json']);
