@@ -18,10 +18,11 @@ import {
   addNoise,
   chunks,
   detach,
+  finishedClips,
   float32,
   gatherLatents,
   implicitMargin,
-  lastTransitions,
+  idleWithoutNoise,
   learnWhole,
   meanReports,
   noiseAndTimes,
@@ -128,7 +129,7 @@ async function learnFrom(
     groups,
     o.pairs,
   );
-  const clips = lastTransitions(collected).map((ref): TransitionRef => ({...ref, step: ref.step + 1}));
+  const clips = finishedClips(collected);
 
   // noised pairs and updates; an iteration without a pair has none
   const iteration = state.iteration + 1;
@@ -203,12 +204,7 @@ export const dpo: Algorithm<typeof options.shape> = {
     minutes: 2,
     evaluation: {prompts: 256, steps: 16, every: 0},
   },
-  idle: (config) => [
-    {key: 'noiseLevel', reason: 'rollouts follow the ODE, whose steps have no noise'},
-    ...(config['sampler'] === 'cps' || config['sampler'] === 'danceSde'
-      ? [{key: 'sampler', reason: 'rollouts follow the ODE, which is the same for flowSde, cps and danceSde; ddim has another'}]
-      : []),
-  ],
+  idle: idleWithoutNoise,
   needs: {differentiableReward: false},
   configure: (o) => ({
     loss: lossOf(o),

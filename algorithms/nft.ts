@@ -20,9 +20,10 @@ import {
   chunks,
   detach,
   feedbackNames,
+  finishedClips,
   float32,
   groupAdvantages,
-  lastTransitions,
+  idleWithoutNoise,
   learnWhole,
   meanOfRows,
   meanReports,
@@ -43,7 +44,6 @@ import {
   type NoisedClip,
   type Scored,
   type TrainState,
-  type TransitionRef,
   type UpdateReport,
 } from '../src/plugin.js';
 
@@ -125,7 +125,7 @@ async function learnFrom(
   const r = optimality(advantages, o.advantageClip, o.feedback);
 
   // noised clips and updates
-  const clips = lastTransitions(collected).map((ref): TransitionRef => ({...ref, step: ref.step + 1}));
+  const clips = finishedClips(collected);
   const iteration = state.iteration + 1;
   const reports: UpdateReport[] = [];
   for (let epoch = 0; epoch < o.innerEpochs; epoch++) {
@@ -177,10 +177,7 @@ export const nft: Algorithm<typeof options.shape> = {
     evaluation: {prompts: 256, steps: 16, every: 0},
   },
   idle: (config) => [
-    {key: 'noiseLevel', reason: 'rollouts follow the ODE, whose steps have no noise'},
-    ...(config['sampler'] === 'cps' || config['sampler'] === 'danceSde'
-      ? [{key: 'sampler', reason: 'rollouts follow the ODE, which is the same for flowSde, cps and danceSde; ddim has another'}]
-      : []),
+    ...idleWithoutNoise(config),
     ...(keepsOld(config as Options)
       ? []
       : [

@@ -13,7 +13,8 @@ import {z} from 'zod';
 import {
   addNoise,
   chunks,
-  lastTransitions,
+  finishedClips,
+  flowMatchingError,
   learnWhole,
   meanOfRows,
   meanReports,
@@ -22,7 +23,6 @@ import {
   optimizerOf,
   optimizerOptions,
   prefixed,
-  velocityError,
   type Algorithm,
   type LearnContext,
   type LossFunction,
@@ -39,14 +39,11 @@ const options = z.strictObject({
 });
 type Options = z.output<typeof options>;
 
-/** Times below this weigh no more than it, as in pre-training: 1/t² would let nearly clean latents drown the rest. */
-const MINIMUM_TIME = 0.2;
-
 const loss: LossFunction = (policy, batch) => {
   const {clean, noise, time} = batch as Record<string, tf.Tensor>;
   const predicted = policy.predict({...batch, latent: addNoise(clean, noise, time)});
   return {
-    loss: tf.sum<tf.Scalar>(velocityError(predicted, clean, tf.maximum(time, MINIMUM_TIME))),
+    loss: tf.sum<tf.Scalar>(meanOfRows(flowMatchingError(predicted, clean, time))),
     metrics: {cleanError: tf.sum<tf.Scalar>(meanOfRows(tf.squaredDifference(predicted, clean)))},
   };
 };
@@ -58,8 +55,8 @@ async function learnFrom(
   o: Options,
 ): Promise<TrainState> {
   const iteration = state.iteration + 1;
-  const draws = lastTransitions(collected).flatMap((last, item) =>
-    Array.from({length: o.drawsPerClip}, (_, draw): NoisedClip => ({ref: {...last, step: last.step + 1}, item, draw})),
+  const draws = finishedClips(collected).flatMap((ref, item) =>
+    Array.from({length: o.drawsPerClip}, (_, draw): NoisedClip => ({ref, item, draw})),
   );
   const batches = (function* () {
     for (const micro of chunks(draws, learner.microbatch)) yield noisedClips(collected, micro, {name: 'sft', seed, iteration}, o);

@@ -13,8 +13,7 @@ import {samplerTables} from '../src/numeric/samplers/named.js';
 import {resolveReward} from '../src/rewards/resolveReward.js';
 import {createGenerator} from '../src/rollout/generate.js';
 import {packPolicyFor} from '../src/rollout/residentPolicy.js';
-import {readWeights} from '../src/run/weights.js';
-import {weightsOf} from '../src/tune/policyWeights.js';
+import {readPolicy} from '../src/tune/policyWeights.js';
 import {rewardContext, unturned} from '../src/tune/rewardContext.js';
 import {emit, microOr, repeat, THREADS} from './measure.js';
 
@@ -57,7 +56,7 @@ async function measure(preset: string, {samplingSteps, ...options}: Case): Promi
   const algorithm = direct.configure(
     direct.options.parse({...options, distillationWeight: options.variant === 'oneStep' ? 10 : 0}),
   );
-  const {params} = await readWeights(weightsOf(environment, 'shipped'));
+  const {params} = await readPolicy(environment, 'shipped');
   const device = await openOrtDevice('cpu', {provider: 'cpu', threads: THREADS}, {});
   const context = rewardContext(environment, device, {...unturned, reward: REWARD});
   const reward = await (await resolveReward(REWARD, rewards)).open(context.context);

@@ -138,6 +138,14 @@ export const noisingOptions = {
   timeDeviation: z.number().min(0).max(3).default(1).describe('Deviation of ln(t/(1 − t)); 0: one t for all; in [0, 3].'),
 };
 
+/** Settings of a run that change nothing where rollouts have no noise (`deterministic`), and why. */
+export const idleWithoutNoise = ({sampler}: Readonly<Record<string, unknown>>): {key: string; reason: string}[] => [
+  {key: 'noiseLevel', reason: 'rollouts follow the ODE, whose steps have no noise'},
+  ...(sampler === 'cps' || sampler === 'danceSde'
+    ? [{key: 'sampler', reason: 'rollouts follow the ODE, which is the same for flowSde, cps and danceSde; ddim has another'}]
+    : []),
+];
+
 /** What holds the step that no reward reaches. */
 export const anchorOption = {
   anchorCoefficient: z

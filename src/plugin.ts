@@ -75,6 +75,7 @@ export {
   gatherLatents,
   gatherStates,
   gatherTransitions,
+  finishedClips,
   lastTransitions,
   stochasticTransitions,
   type TransitionRef,
@@ -101,7 +102,7 @@ export {
 export {detach} from './numeric/detach.js';
 export {implicitMargin, preferenceLoss, velocityError, type PairErrors} from './numeric/directPreference.js';
 export {actingMean, driftDivergence, guardedLogRatio, maskedSurrogate, type DriftedStep} from './numeric/drift.js';
-export {addNoise} from './numeric/forwardProcess.js';
+export {addNoise, flowMatchingError} from './numeric/forwardProcess.js';
 export {klDivergence} from './numeric/gaussian.js';
 export {nextMultiplier, steeredCoefficient} from './numeric/multipliers.js';
 export {feedbackNames, negativeAwareLoss, oldPolicyDecay, oldPolicyNames, optimality} from './numeric/negativeAware.js';
@@ -119,6 +120,14 @@ export {
 } from './numeric/severalRewards.js';
 export {clippedSurrogate, importanceRatio, type LogProbabilities} from './numeric/surrogate.js';
 export {meanOf, replay} from './numeric/transition.js';
-export {anchorOption, noisingOptions, optimizerOf, optimizerOptions, policyGradientOptions, windowOptions} from './options.js';
+export {
+  anchorOption,
+  idleWithoutNoise,
+  noisingOptions,
+  optimizerOf,
+  optimizerOptions,
+  policyGradientOptions,
+  windowOptions,
+} from './options.js';
 export {groupMeans, groupNormaliseTensor} from './rewards/groupNormalise.js';
 export {normals, permutation, shuffled, type NoiseKey} from './tensor/random.js';

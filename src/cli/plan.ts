@@ -13,11 +13,11 @@ const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} Mi
 const seconds = (x: number): string => shortNumber(Number(x.toPrecision(2)));
 
 /** The plan in words. */
-function planLines({geometry, rolloutBatches, predictions, bytes, time}: Plan, device: string, guided: boolean): string[] {
+function planLines({geometry, rolloutBatches, predictions, bytes, time}: Plan, device: string): string[] {
   const {rollout, learning, evaluation, look} = predictions;
   return [
     ...geometryLines(geometry, device),
-    `an iteration: ${rollout} predictions in ${rolloutBatches} rollout batch${rolloutBatches === 1 ? '' : 'es'}, ${learning} with gradient, at most ${DEVICE_BATCH} at once${guided ? '; guidance makes each of them two passes' : ''}`,
+    `an iteration: ${rollout} predictions in ${rolloutBatches} rollout batch${rolloutBatches === 1 ? '' : 'es'}, ${learning} with gradient, at most ${DEVICE_BATCH} at once`,
     `before and after: ${evaluation} predictions; a look of the monitor: ${look}`,
     `memory: weights ${mebibytes(bytes.parameters)}, optimizer ${mebibytes(bytes.optimizer)}, trajectories ${mebibytes(bytes.trajectories)}, besides what the runtime takes`,
     ...(time
@@ -55,6 +55,6 @@ export const body: CommandBody = {
     }
     const plan = await planRun(algorithm, {config}, {measure: argv['measure'] === true});
     if (argv['json'] === true) printJson(io, plan);
-    else for (const line of planLines(plan, config.device, config.guidanceScale > 1)) io.stdout.write(`${line}\n`);
+    else for (const line of planLines(plan, config.device)) io.stdout.write(`${line}\n`);
   },
 };

@@ -5,7 +5,7 @@ import {meanReports} from './reports.js';
 import {chunks, gatherStates, type TransitionRef} from './transitions.js';
 
 /** Share of the trajectories whose last step is held: the term is steady, and each of them costs as much as a step to learn from. */
-const ANCHOR_SHARE = 0.25;
+export const ANCHOR_SHARE = 0.25;
 
 /** What the passes go through and how. */
 export interface PassPlan {

@@ -25,6 +25,10 @@ export const lastTransitions = (scored: readonly Scored[]): TransitionRef[] =>
     trajectories.prompts.map((_, row) => ({batch, row, step: trajectories.table.length - 1})),
   );
 
+/** Where every trajectory arrived, for {@link gatherLatents}: its finished clip. */
+export const finishedClips = (scored: readonly Scored[]): TransitionRef[] =>
+  lastTransitions(scored).map((last) => ({...last, step: last.step + 1}));
+
 type Row = [array: NdArray<'float32'>, row: number];
 
 /** Rows of several arrays, one after the other: `[n, …shape]`. */

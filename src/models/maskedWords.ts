@@ -31,8 +31,6 @@ export function maskedWordsLoss(
   hidden: tf.Tensor,
 ): tf.Scalar {
   const logits = linear(branch(decoder, 'head'), states);
-  const largest = tf.max(logits, 2, true);
-  const logSum = tf.add(tf.log(tf.sum(tf.exp(tf.sub(logits, largest)), 2)), tf.reshape(largest, [...hidden.shape]));
   const own = tf.sum(tf.mul(logits, tf.oneHot(tf.cast(tokens, 'int32'), words)), 2);
-  return tf.div(tf.sum(tf.mul(tf.sub(logSum, own), hidden)), tf.maximum(tf.sum(hidden), 1));
+  return tf.div(tf.sum(tf.mul(tf.sub(tf.logSumExp(logits, 2), own), hidden)), tf.maximum(tf.sum(hidden), 1));
 }

@@ -7,14 +7,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '../autograd/index.js';
 import type {Policy} from '../environment.js';
-import {addNoise} from '../numeric/forwardProcess.js';
-import {perRow} from '../numeric/rows.js';
+import {addNoise, flowMatchingError} from '../numeric/forwardProcess.js';
 import {asVideo} from '../tensor/pixels.js';
 import type {Branch} from '../tensor/tree.js';
 import {at, networkTensors, optimise, type NetworkLayout} from './optimise.js';
-
-/** Times below this weigh no more than it: 1/t² would let nearly clean latents drown the rest. */
-const MINIMUM_TIME = 0.2;
 
 /** A batch's clean video and its noisy latent. */
 function noised(batch: Branch<tf.Tensor>): {video: tf.Tensor; latent: tf.Tensor} {
@@ -30,13 +26,12 @@ function noised(batch: Branch<tf.Tensor>): {video: tf.Tensor; latent: tf.Tensor}
  */
 function flowMatchingLoss(policy: Policy, params: Branch<tf.Tensor>, batch: Branch<tf.Tensor>): tf.Scalar {
   const {video, latent} = noised(batch);
-  const time = perRow(at(batch, 'time'), video);
+  const time = at(batch, 'time');
   const count = video.shape[0];
   const drop = tf.reshape(at(batch, 'drop'), [count, 1, 1]);
   const text = policy.encode(params, at(batch, 'tokens'));
   const shown = tf.add(tf.mul(text, tf.sub(1, drop)), tf.mul(policy.encodeNull(params, count), drop));
-  const error = tf.sub(policy.denoise(params, latent, at(batch, 'time'), shown), video);
-  return tf.mean(tf.square(tf.div(error, tf.maximum(time, MINIMUM_TIME))));
+  return tf.mean(flowMatchingError(policy.denoise(params, latent, time, shown), video, time));
 }
 
 /** inputs `{state, batch, schedule}` → `{state, metrics: {loss, gradientNorm}}`. */

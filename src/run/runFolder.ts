@@ -35,6 +35,12 @@ export const [policyFile, adapterFile, adapterConfigFile] = [
   'adapter_config.json',
 ] as const;
 
+/** Name of the weights that the monitor's yardstick liked best, after an iteration. */
+export const bestFile = (iteration: number): string => `best-${String(iteration).padStart(8, '0')}.safetensors`;
+
+/** Whether a file is called so. */
+export const isBestFile = (name: string): boolean => /^best-\d{8,}\.safetensors$/.test(name);
+
 /** The layout of a run folder; touches no disk. */
 export const runFolder = (path: string): RunFolder => ({
   path,
@@ -69,7 +75,7 @@ export async function createRunFolder(path: string, {force}: {readonly force: bo
   }
   const {path: _, ...parts} = folder;
   const named = entries
-    .filter((entry) => /^events\.out\.tfevents\.|^best-\d{8,}\.safetensors$/.test(entry))
+    .filter((entry) => entry.startsWith('events.out.tfevents.') || isBestFile(entry))
     .map((entry) => join(path, entry));
   for (const part of [...Object.values(parts), ...named]) await rm(part, {recursive: true, force: true});
   for (const made of [folder.samples, folder.checkpoints]) {

@@ -10,8 +10,7 @@ import type {Device} from '../engine/device.js';
 import type {Environment} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import {intervalOf, resample, type Interval} from '../evaluate/bootstrap.js';
-import {addNoise} from '../numeric/forwardProcess.js';
-import {perRow} from '../numeric/rows.js';
+import {addNoise, flowMatchingError} from '../numeric/forwardProcess.js';
 import {heatMap} from '../report/heatMap.js';
 import type {DifferentiableReward} from '../reward.js';
 import {jointForm, type JointForm} from '../rewards/jointForm.js';
@@ -32,8 +31,6 @@ const SUPERVISED = 'good clips';
 const objectives = [...comparedRewards, SUPERVISED] as const;
 type Objective = (typeof objectives)[number];
 
-/** Times below this weigh no more than it, as in pre-training. */
-const MINIMUM_TIME = 0.2;
 /** Noise levels that clips are brought to. */
 const TIMES = {from: 0.05, to: 0.95};
 
@@ -79,8 +76,7 @@ function gradientProducts(
         const params = policyTensors({trained, frozen: inputs['frozen'] as tf.Tensor}, layout);
         const predicted = policy.denoise(params, latent, time, policy.encode(params, batch['tokens'] as tf.Tensor));
         if (objective === SUPERVISED) {
-          const error = tf.div(tf.sub(predicted, clean), tf.maximum(perRow(time, clean), MINIMUM_TIME));
-          return tf.neg(tf.mean(tf.square(error)));
+          return tf.neg(tf.mean(flowMatchingError(predicted, clean, time)));
         }
         const scores = joint.scores(
           inputs['reward'] as Branch<tf.Tensor>,

@@ -1,5 +1,6 @@
 /** What a run tuned, taken out of its folder: what `rlft export` does. */
-import {copyFile, mkdir, readdir, stat} from 'node:fs/promises';
+import {existsSync} from 'node:fs';
+import {copyFile, mkdir, readdir} from 'node:fs/promises';
 import {basename, join} from 'node:path';
 import {environments} from '../builtins.js';
 import {ConfigError} from '../errors.js';
@@ -21,12 +22,6 @@ export interface ExportRequest {
   readonly force: boolean;
 }
 
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
 /**
  * Exports.
  *
@@ -37,21 +32,21 @@ const exists = (path: string): Promise<boolean> =>
 export async function exportTuned({folder, merge, output, force}: ExportRequest): Promise<string[]> {
   const adapter = await adapterFolder(folder);
   const run = runFolder(adapter ?? folder);
-  if (adapter === undefined && !(await exists(run.policy))) {
+  if (adapter === undefined && !existsSync(run.policy)) {
     throw new ConfigError(
       `${folder}: wanted the folder of a run that has ended; it holds neither ${basename(run.policy)} nor ${basename(run.adapter)}.`,
     );
   }
   if (merge) return [await exportMerged(folder, adapter, output, force)];
   const weights = adapter === undefined ? [run.policy] : [run.adapter, run.adapterConfig];
-  return copyInto(output, [...weights, ...((await exists(run.card)) ? [run.card] : [])], force);
+  return copyInto(output, [...weights, ...(existsSync(run.card) ? [run.card] : [])], force);
 }
 
 async function exportMerged(folder: string, adapter: string | undefined, output: string, force: boolean): Promise<string> {
   if (adapter === undefined) {
     throw new ConfigError(`--merge: ${folder} holds full weights already, which need no merging; leave --merge out.`);
   }
-  if (!force && (await exists(output))) {
+  if (!force && existsSync(output)) {
     throw new ConfigError(`--output ${output}: wanted a new file; it exists. Use another, or --force to replace it.`);
   }
   const {environment, preset} = await readAdapter(adapter);

@@ -8,7 +8,7 @@
  */
 import {existsSync, readdirSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
-import {basename, join} from 'node:path';
+import {join} from 'node:path';
 import type {Environment, Judge} from '../environment.js';
 import {bootstrap} from '../evaluate/bootstrap.js';
 import {darkShare, groupDiversity, highFrequencyShare, motion, saturation} from '../evaluate/clipFigures.js';
@@ -19,7 +19,7 @@ import type {Generator} from '../rollout/generate.js';
 import {noiseless} from '../rollout/noiseless.js';
 import {scoreVideos} from '../rollout/scoreVideos.js';
 import {readMetrics, type MetricsRow} from '../run/metrics.js';
-import type {RunFolder} from '../run/runFolder.js';
+import {bestFile, isBestFile, type RunFolder} from '../run/runFolder.js';
 import type {RunConfig} from '../run/runSchema.js';
 import type {MonitorSummary} from '../run/summary.js';
 import {writeWeights} from '../run/weights.js';
@@ -65,9 +65,6 @@ interface Seen {
   readonly yardsticks: readonly number[] | undefined;
   readonly figures: ClipFigures;
 }
-
-const bestFile = (folder: RunFolder, iteration: number): string =>
-  join(folder.path, `best-${String(iteration).padStart(8, '0')}.safetensors`);
 
 /** Why the judge cannot be the yardstick of a reward, or undefined if it can. */
 export function withoutYardstick(reward: Pick<Reward, 'name' | 'parts'>, judge: Judge | undefined): string | undefined {
@@ -174,7 +171,7 @@ export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
   const best = (): {iteration: number; yardstick: number} | undefined =>
     looks
       .map(({iteration, metrics}) => ({iteration, yardstick: metrics['monitor/yardstick'] ?? -Infinity}))
-      .filter(({iteration}) => existsSync(bestFile(folder, iteration)))
+      .filter(({iteration}) => existsSync(join(folder.path, bestFile(iteration))))
       .reduce<{iteration: number; yardstick: number} | undefined>(
         (top, one) => (top === undefined || one.yardstick > top.yardstick ? one : top),
         undefined,
@@ -186,8 +183,8 @@ export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
   }
   const tidy = async (): Promise<void> => {
     const kept = best();
-    const keep = kept && basename(bestFile(folder, kept.iteration));
-    const files = readdirSync(folder.path).filter((name) => /^best-\d{8,}\.safetensors$/.test(name) && name !== keep);
+    const keep = kept && bestFile(kept.iteration);
+    const files = readdirSync(folder.path).filter((name) => isBestFile(name) && name !== keep);
     for (const name of files) await rm(join(folder.path, name), {force: true});
   };
   await tidy();
@@ -201,7 +198,7 @@ export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
       const metrics = metricsOf(await start(), await see(learner.averaged));
       const before = best();
       if ('monitor/yardstick' in metrics && metrics['monitor/yardstick'] > (before?.yardstick ?? -Infinity)) {
-        await writeWeights(bestFile(folder, iteration), await learner.averagedParams(), {
+        await writeWeights(join(folder.path, bestFile(iteration)), await learner.averagedParams(), {
           metadata: {iterations: String(iteration)},
         });
       }
@@ -214,7 +211,7 @@ export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
         yardstick: without === undefined ? 'judge/total' : null,
         looks: looks.length,
         alarms,
-        best: top ? {...top, file: basename(bestFile(folder, top.iteration))} : null,
+        best: top ? {...top, file: bestFile(top.iteration)} : null,
       };
     },
   };

@@ -2,6 +2,7 @@
 import {totalmem} from 'node:os';
 import type {Algorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
+import {ANCHOR_SHARE} from '../learn/passes.js';
 import {samplerTables} from '../numeric/samplers/named.js';
 import {createGenerator, type GenerateRequest} from '../rollout/generate.js';
 import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
@@ -113,13 +114,13 @@ function predictionsOf({prompts, samples, table, sharedStart}: GenerateRequest):
   return prompts.length * (shared + samples * (table.length - shared));
 }
 
-/** Last steps that are held to the starting policy: a quarter of the clips learnt from, in every pass. */
+/** Last steps that are held to the starting policy, in every pass. */
 function anchorsOf(config: TuneConfig, {transitions, learntSteps}: Geometry): number {
   const {anchorCoefficient, innerEpochs, timestepFraction} = config as Readonly<Record<string, unknown>>;
   if (typeof anchorCoefficient !== 'number' || anchorCoefficient === 0) return 0;
   const passes = Number(innerEpochs);
   const steps = Math.max(1, Math.floor(learntSteps * Number(timestepFraction)));
-  return passes * Math.ceil(transitions / passes / steps / 4);
+  return passes * Math.ceil((transitions / passes / steps) * ANCHOR_SHARE);
 }
 
 function bytesOf({trainedParameters, trajectoryBytes}: Geometry, keepsOld: boolean, {lora}: PolicyPacking): Plan['bytes'] {
