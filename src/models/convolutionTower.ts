@@ -1,6 +1,6 @@
 /**
  * A video tower of convolutions, each split into one in space and one in time: nothing in it attends. Tokens are the positions of
- * its last feature map, and the state of the clip is their mean.
+ * its last feature map, each told where it is, since convolutions do not know, and the state of the clip is their mean.
  *
  * @source Tran et al. 2018, "A closer look at spatiotemporal convolutions", arXiv:1711.11248: R(2+1)D.
  * @deviation layer norms over channels in place of batch norms, so that a clip's numbers do not depend on its batch.
@@ -12,6 +12,7 @@ import {gridOf, patchify, patchSize, unpatchify, type Patching} from './denoiser
 import type {Initialiser} from './initialise.js';
 import {branch, linear, reluSquared, weight} from './layers.js';
 import {hiddenError, hiddenTokens} from './maskedVideo.js';
+import {initialisePositions, positions} from './positions.js';
 import type {VideoStates} from './videoTower.js';
 
 /** Sizes of the tower. The last feature map is the clip's grid of patches. */
@@ -27,7 +28,8 @@ export interface ConvolutionTowerConfig extends Patching {
 const STEM: Patching['patch'] = [1, 2, 2];
 
 /** Fresh parameters; residual branches start small. */
-export function initialiseConvolutionTower(init: Initialiser, {latentShape, stem, width, depth}: ConvolutionTowerConfig): Params {
+export function initialiseConvolutionTower(init: Initialiser, config: ConvolutionTowerConfig): Params {
+  const {latentShape, stem, width, depth} = config;
   const block = (channels: number): Params => ({
     space: convolution(init, [3, 3], channels, channels),
     time: convolution(init, [3, 1], channels, channels, 0.1),
@@ -39,6 +41,7 @@ export function initialiseConvolutionTower(init: Initialiser, {latentShape, stem
     early: blocks(depth[0], stem),
     down: {space: convolution(init, [3, 3], stem, width), time: convolution(init, [3, 1], width, width)},
     late: blocks(depth[1], width),
+    position: initialisePositions(gridOf(config, latentShape[0]), width),
   };
 }
 
@@ -94,7 +97,8 @@ export function convolutionTower(config: ConvolutionTowerConfig, params: Branch<
   const shorter = inTime(branch(down, 'time'), reluSquared(smaller), patch[0]);
   const late = blocks(branch(params, 'late'), shorter);
   const [t, y, x] = gridOf(config, frames);
-  const tokens = layerNorm(tf.reshape(late, [batch, t * y * x, config.width]));
+  const placed = tf.add(tf.reshape(late, [batch, t * y * x, config.width]), positions(branch(params, 'position')));
+  const tokens = layerNorm(placed);
   return {cls: tf.mean(tokens, 1), tokens};
 }
 

@@ -8,11 +8,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {layerNorm} from '../autograd/fused.js';
 import type {Branch, Params} from '../tensor/tree.js';
-import {patchify, patchSize} from './denoiser.js';
+import {gridOf, patchify, patchSize} from './denoiser.js';
 import type {Initialiser} from './initialise.js';
 import {branch, linear, weight} from './layers.js';
 import {initialiseBlock, transformerBlock} from './transformerBlock.js';
-import {initialisePositions, placeTubes, positions, visibleTower, type VideoTowerConfig} from './videoTower.js';
+import {initialisePositions, positions} from './positions.js';
+import {placeTubes, visibleTower, type VideoTowerConfig} from './videoTower.js';
 
 /** Sizes of the decoder. */
 export interface MaskedVideoConfig {
@@ -26,7 +27,7 @@ export const initialiseMaskedVideo = (init: Initialiser, {tower, width}: MaskedV
   in: init.linear(tower.width, width),
   clip: init.linear(tower.width, width),
   hidden: init.normal([width], 0.02),
-  position: initialisePositions(init, tower, width),
+  position: initialisePositions(gridOf(tower, tower.latentShape[0]), width),
   blocks: {0: initialiseBlock(init, width)},
   out: init.normalLinear(width, patchSize(tower), 0.02),
 });

@@ -11,6 +11,7 @@ import type {Branch, Params} from '../tensor/tree.js';
 import {gridOf, patchify, patchSize, type Patching} from './denoiser.js';
 import type {Initialiser} from './initialise.js';
 import {attention, branch, linear, weight} from './layers.js';
+import {initialisePositions, positions} from './positions.js';
 import {
   feedForward,
   initialiseBlock,
@@ -40,23 +41,10 @@ export function initialiseVideoTower(init: Initialiser, config: VideoTowerConfig
   const d = config.width;
   return {
     patch: init.linear(patchSize(config), d),
-    position: initialisePositions(init, config, d),
+    position: initialisePositions(gridOf(config, config.latentShape[0]), d),
     blocks: Object.fromEntries(Array.from({length: config.depth}, (_, i) => [i, initialiseBlock(init, d)])),
     pool: initialisePool(init, d),
   };
-}
-
-/** Learned positions of the token grid, as a sum of one in space and one in time. */
-export function initialisePositions(init: Initialiser, config: Patching, width: number): Params {
-  const [frames, rows, columns] = gridOf(config, config.latentShape[0]);
-  return {space: init.normal([rows * columns, width], 0.02), time: init.normal([frames, width], 0.02)};
-}
-
-/** `[T·Y·X, D]`. */
-export function positions(params: Branch<tf.Tensor>): tf.Tensor {
-  const [space, time] = [weight(params, 'space'), weight(params, 'time')];
-  const [[tubes, d], [frames]] = [space.shape as [number, number], time.shape as [number, number]];
-  return tf.reshape(tf.add(tf.reshape(space, [1, tubes, d]), tf.reshape(time, [frames, 1, d])), [frames * tubes, d]);
 }
 
 /** Fresh parameters of the pooling. */
