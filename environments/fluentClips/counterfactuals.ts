@@ -107,7 +107,7 @@ const weights: Readonly<Record<CounterfactualKind | 'flaw' | 'noFlaw', number>> 
   noun: 1,
   color: 1,
   motion: 3,
-  relation: 6,
+  relation: 60,
   count: 1,
   flaw: 2,
   noFlaw: 6,

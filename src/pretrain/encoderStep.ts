@@ -77,11 +77,16 @@ function encoderLosses(
   const given = batch['wrong'] as Branch<tf.Tensor> | undefined;
   const wrong = given && {text: encoder.encodeText(weights, at(given, 'tokens')), exists: at(given, 'exists')};
   const matches = matchingCrossEntropy(encoder.match(weights, text, video), 1, tf.onesLike(wrongText.exists));
-  const others = [
-    matchingCrossEntropy(encoder.match(weights, pickText(text, wrongText.index), video), 0, wrongText.exists),
-    matchingCrossEntropy(encoder.match(weights, text, pickVideo(video, wrongVideo.index)), 0, wrongVideo.exists),
-    ...(wrong ? [matchingCrossEntropy(encoder.match(weights, wrong.text, video), 0, wrong.exists)] : []),
-  ];
+  const hard = tf.mul(
+    tf.add(
+      matchingCrossEntropy(encoder.match(weights, pickText(text, wrongText.index), video), 0, wrongText.exists),
+      matchingCrossEntropy(encoder.match(weights, text, pickVideo(video, wrongVideo.index)), 0, wrongVideo.exists),
+    ),
+    0.5,
+  );
+  const mismatches = wrong
+    ? tf.mul(tf.add(hard, matchingCrossEntropy(encoder.match(weights, wrong.text, video), 0, wrong.exists)), 0.5)
+    : hard;
   const wrongCaptions = wrong && {text: wrong.text.cls, exists: wrong.exists};
   const [visible, hidden] = [batch['visible'], batch['hidden']] as (tf.Tensor | undefined)[];
   return {
@@ -90,7 +95,7 @@ function encoderLosses(
       0.5,
     ),
     // Matches weigh as much as mismatches, so that a logit of 0 is even odds.
-    matching: tf.mul(tf.add(matches, tf.div(tf.addN(others), others.length)), 0.5),
+    matching: tf.mul(tf.add(matches, mismatches), 0.5),
     masked:
       maskedVideo && visible
         ? maskedVideo.loss(
