@@ -1,9 +1,11 @@
 /**
  * Fusion of caption and video: each layer lets the caption look at the video (cross-attention), then at itself, then thinks; the
  * head behind says whether the two match. The caption's own attention comes second, so that what a word saw in the last layer
- * still reaches the state that the head reads.
+ * still reaches the state that the head reads. Keys and values are told where each token of the clip is: what a tower leaves of it
+ * in its states was not enough to learn relations from.
  *
- * @source Li et al. 2021, ALBEF, arXiv:2107.07651, sections 3.1 and 3.2.
+ * @source Li et al. 2021, ALBEF, arXiv:2107.07651, sections 3.1 and 3.2; Carion et al. 2020, DETR, arXiv:2005.12872, section 3.2
+ * (positions at every attention).
  * @deviation there self-attention comes first.
  */
 import * as tf from '@tensorflow/tfjs-core';
@@ -13,6 +15,7 @@ import type {Branch, Params} from '../tensor/tree.js';
 import {paddingBias, pooledText, type TextPooling} from './captionTower.js';
 import type {Initialiser} from './initialise.js';
 import {attention, branch, linear} from './layers.js';
+import {initialisePositions, positions} from './positions.js';
 import {initialiseBlock, joinHeads, LOGIT_SCALE, splitHeads, transformerBlock} from './transformerBlock.js';
 
 /** Sizes of the fusion. */
@@ -23,11 +26,13 @@ export interface FusionConfig {
   readonly width: number;
   /** Width of the video states. */
   readonly videoWidth: number;
+  /** `[T, Y, X]` of the video tokens. */
+  readonly grid: readonly [number, number, number];
   readonly pooling: TextPooling;
 }
 
 /** Fresh parameters; residual branches start at zero. */
-export function initialiseFusion(init: Initialiser, {layers, width, videoWidth}: FusionConfig): Params {
+export function initialiseFusion(init: Initialiser, {layers, width, videoWidth, grid}: FusionConfig): Params {
   const layer = (): Params => ({
     cross: {
       query: init.linear(width, width),
@@ -38,6 +43,7 @@ export function initialiseFusion(init: Initialiser, {layers, width, videoWidth}:
     ...initialiseBlock(init, width),
   });
   return {
+    position: initialisePositions(grid, videoWidth, 1),
     blocks: Object.fromEntries(Array.from({length: layers}, (_, i) => [i, layer()])),
     head: init.linear(width, 2),
   };
@@ -46,7 +52,7 @@ export function initialiseFusion(init: Initialiser, {layers, width, videoWidth}:
 /**
  * States of a caption's tokens, normalised, after they have looked at the video.
  *
- * @param videoStates `[B, M, videoWidth]`.
+ * @param videoStates `[B, M, videoWidth]`: of the clip, then of its tokens.
  * @param refine what to put in the place of each layer's weights.
  * @returns `[B, N, width]`.
  */
@@ -58,10 +64,11 @@ export function fusedStates(
   refine?: RefineAttention,
 ): tf.Tensor {
   const bias = paddingBias(text.valid);
+  const placed = tf.add(videoStates, tf.pad(positions(branch(params, 'position')), [[1, 0], [0, 0]]));
   let x = text.states;
   for (let layer = 0; layer < config.layers; layer++) {
     const block = branch(branch(params, 'blocks'), String(layer));
-    x = tf.add(x, crossAttention(config, branch(block, 'cross'), x, text, videoStates, layer, refine));
+    x = tf.add(x, crossAttention(config, branch(block, 'cross'), x, text, placed, layer, refine));
     x = transformerBlock(block, x, config.heads, bias);
   }
   return layerNorm(x);

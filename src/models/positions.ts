@@ -13,14 +13,12 @@ import {weight} from './layers.js';
 
 /** Base of the frequencies: the grid has at most a few dozen positions along an axis. */
 const BASE = 30;
-/** Amplitude at the start. Space and time are summed, so a token's position has a root mean square of .5. */
-const AMPLITUDE = 0.5;
 
 /** Sines, then cosines of one coordinate at `width`/2 frequencies from 1 to 1/BASE. */
-function waves(position: number, width: number): number[] {
+function waves(position: number, width: number, amplitude: number): number[] {
   const half = width / 2;
   const angles = Array.from({length: half}, (_, i) => position * BASE ** (-i / Math.max(1, half - 1)));
-  return [...angles.map(Math.sin), ...angles.map(Math.cos)].map((v) => AMPLITUDE * v);
+  return [...angles.map(Math.sin), ...angles.map(Math.cos)].map((v) => amplitude * v);
 }
 
 const table = (positions: readonly number[][], width: number): NdArray<'float32'> =>
@@ -30,13 +28,18 @@ const table = (positions: readonly number[][], width: number): NdArray<'float32'
  * Initial positions: `space [Y·X, D]`, of which one half tells the row and the other the column, and `time [T, D]`.
  *
  * @param grid `[T, Y, X]`. @param width D, a multiple of 4.
+ * @param amplitude of the waves: space and time together have a root mean square as large.
  */
-export function initialisePositions([frames, rows, columns]: readonly [number, number, number], width: number): Params {
+export function initialisePositions(
+  [frames, rows, columns]: readonly [number, number, number],
+  width: number,
+  amplitude = 0.5,
+): Params {
   const places = Array.from({length: rows * columns}, (_, i) => [
-    ...waves(Math.floor(i / columns), width / 2),
-    ...waves(i % columns, width / 2),
+    ...waves(Math.floor(i / columns), width / 2, amplitude),
+    ...waves(i % columns, width / 2, amplitude),
   ]);
-  const times = Array.from({length: frames}, (_, t) => waves(t, width));
+  const times = Array.from({length: frames}, (_, t) => waves(t, width, amplitude));
   return {space: table(places, width), time: table(times, width)};
 }
 

@@ -107,7 +107,7 @@ export function videoTextEncoder(config: VideoTextEncoderConfig): EncoderModule 
   const {name, summary, text, video, embeddingWidth, weights} = config;
   const tower = towerOf(video);
   const grid = gridOf(video.config, video.config.latentShape[0]);
-  const fusion: FusionConfig = {...config.fusion, width: text.width, videoWidth: video.config.width, pooling: text.pooling};
+  const fusion: FusionConfig = {...config.fusion, width: text.width, videoWidth: video.config.width, grid, pooling: text.pooling};
   const projected = (params: Branch<tf.Tensor>, side: 'text' | 'video', state: tf.Tensor): tf.Tensor =>
     unitLength(linear(branch(branch(params, 'projection'), side), state));
 
