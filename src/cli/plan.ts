@@ -14,10 +14,10 @@ const seconds = (x: number): string => shortNumber(Number(x.toPrecision(2)));
 
 /** The plan in words. */
 function planLines({geometry, rolloutBatches, predictions, bytes, time}: Plan, device: string): string[] {
-  const {rollout, learning, evaluation, look} = predictions;
+  const {rollout, learning, distillation, evaluation, look} = predictions;
   return [
     ...geometryLines(geometry, device),
-    `an iteration: ${rollout} predictions in ${rolloutBatches} rollout batch${rolloutBatches === 1 ? '' : 'es'}, ${learning} with gradient, at most ${DEVICE_BATCH} at once`,
+    `an iteration: ${rollout} predictions in ${rolloutBatches} rollout batch${rolloutBatches === 1 ? '' : 'es'}, ${learning} with gradient${distillation > 0 ? `, ${distillation} of the distillation's teacher and target` : ''}, at most ${DEVICE_BATCH} at once`,
     `before and after: ${evaluation} predictions; a look of the monitor: ${look}`,
     `memory: weights ${mebibytes(bytes.parameters)}, optimizer ${mebibytes(bytes.optimizer)}, trajectories ${mebibytes(bytes.trajectories)}, besides what the runtime takes`,
     ...(time

@@ -1,6 +1,6 @@
 /** What a run would do, need and take, without running it. */
 import {totalmem} from 'node:os';
-import type {Algorithm} from '../algorithm.js';
+import type {Algorithm, ConfiguredAlgorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
 import {ANCHOR_SHARE} from '../learn/passes.js';
 import {samplerTables} from '../numeric/samplers/named.js';
@@ -28,8 +28,10 @@ export interface Plan {
   readonly predictions: {
     /** Of an iteration's rollouts, without gradient. */
     readonly rollout: number;
-    /** Of an iteration's updates, with gradient: steps learnt from, and last steps that are held. */
+    /** Of an iteration's updates, with gradient: steps learnt from, last steps that are held, jumps that are distilled. */
     readonly learning: number;
+    /** Of an iteration's updates, without gradient: the teacher's and the target's of a consistency distillation. */
+    readonly distillation: number;
     /** Of the two held-out evaluations of the whole run. */
     readonly evaluation: number;
     /** Of one look of the monitor. */
@@ -88,13 +90,15 @@ async function planOf(algorithm: Algorithm, open: OpenRun, config: TuneConfig, m
     const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
     const parts = trainPartsOf(open, {learner, generate, tables, pool, ...(clips && {clips})});
     const requests = clips ? [] : requestsOf(parts, 0);
+    const distilled = distilledOf(config, open.algorithm);
     const held = Math.min(config.monitor.prompts, environment.prompts('heldOut', config.monitor.prompts).length);
     return {
       geometry,
       rolloutBatches: requests.length,
       predictions: {
         rollout: requests.reduce((sum, one) => sum + predictionsOf(one), 0),
-        learning: geometry.transitions + anchorsOf(config, geometry),
+        learning: geometry.transitions + anchorsOf(config, geometry) + distilled.gradient,
+        distillation: distilled.frozen,
         evaluation: 2 * environment.prompts('heldOut', config.evaluation.prompts).length * config.evaluation.steps,
         look: held * config.monitor.samples * config.evaluation.steps,
       },
@@ -121,6 +125,16 @@ function anchorsOf(config: TuneConfig, {transitions, learntSteps}: Geometry): nu
   const passes = Number(innerEpochs);
   const steps = Math.max(1, Math.floor(learntSteps * Number(timestepFraction)));
   return passes * Math.ceil((transitions / passes / steps) * ANCHOR_SHARE);
+}
+
+/** What a distillation adds to an iteration, of all the trajectories that are learnt from. */
+function distilledOf(
+  {promptsPerIteration, samplesPerPrompt}: TuneConfig,
+  {work: {distillation, samples = samplesPerPrompt}}: ConfiguredAlgorithm,
+): {gradient: number; frozen: number} {
+  const clips = promptsPerIteration * Math.min(samples, samplesPerPrompt);
+  const {gradient = 0, frozen = 0} = distillation ?? {};
+  return {gradient: clips * gradient, frozen: clips * frozen};
 }
 
 function bytesOf({trainedParameters, trajectoryBytes}: Geometry, keepsOld: boolean, {lora}: PolicyPacking): Plan['bytes'] {
