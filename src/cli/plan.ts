@@ -53,7 +53,7 @@ export const body: CommandBody = {
       io.stdout.write(renderConfig(schema, config, origins));
       return;
     }
-    const plan = await planRun(algorithm, {config}, {measure: argv['measure'] === true});
+    const plan = await planRun({config}, {measure: argv['measure'] === true});
     if (argv['json'] === true) printJson(io, plan);
     else for (const line of planLines(plan, config.device)) io.stdout.write(`${line}\n`);
   },

@@ -1,20 +1,17 @@
 /** What a run would do, need and take, without running it. */
 import {totalmem} from 'node:os';
-import type {Algorithm, ConfiguredAlgorithm} from '../algorithm.js';
+import type {ConfiguredAlgorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
 import {ANCHOR_SHARE} from '../learn/passes.js';
-import {samplerTables} from '../numeric/samplers/named.js';
 import {createGenerator, type GenerateRequest} from '../rollout/generate.js';
-import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
+import type {PolicyPacking} from '../rollout/residentPolicy.js';
 import {openWorldClips} from '../rollout/worldClips.js';
-import {sizeOf} from '../tensor/ndarray.js';
 import {iterations, requestsOf, type TrainParts} from '../train.js';
+import {iterationsIn} from './budget.js';
 import type {Geometry} from './events.js';
-import {geometryOf} from './geometry.js';
 import {withOpenRun, type OpenRun, type TuneRequest} from './open.js';
-import {checkMinibatches} from './minibatches.js';
-import {loraOf, type TuneConfig} from './schema.js';
-import {makeLearner, poolOf, trainPartsOf} from './tune.js';
+import type {TuneConfig} from './schema.js';
+import {makeLearner, prepare, trainPartsOf} from './tune.js';
 
 /** Part of the machine's memory that a plan may use; the rest is the system's and the runtime's. */
 const MEMORY_SHARE = 0.8;
@@ -70,19 +67,14 @@ export interface PlanOptions {
  * the run; and as `withOpenRun`.
  */
 export const planRun = (
-  algorithm: Algorithm,
   request: Pick<TuneRequest, 'config' | 'algorithm' | 'environment' | 'reward' | 'params'>,
   {measure}: PlanOptions,
-): Promise<Plan> => withOpenRun(request, (open) => planOf(algorithm, open, request.config, measure));
+): Promise<Plan> => withOpenRun(request, (open) => planOf(open, request.config, measure));
 
-async function planOf(algorithm: Algorithm, open: OpenRun, config: TuneConfig, measure: boolean): Promise<Plan> {
-  const {environment, device, params} = open;
-  const pool = poolOf(open);
-  const layout = packPolicyFor(environment, params, loraOf(config));
-  const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
-  const geometry = geometryOf(config, open.algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
+async function planOf(open: OpenRun, config: TuneConfig, measure: boolean): Promise<Plan> {
+  const {environment, device} = open;
+  const {pool, layout, tables, geometry} = prepare(open);
   const bytes = bytesOf(geometry, open.algorithm.keepsOld === true, layout);
-  checkMinibatches(config, geometry, algorithm.needs.differentiableReward);
   checkMemory(config, bytes);
   const clips = open.algorithm.clips && openWorldClips(environment, device, layout, open.algorithm.clips);
   const learner = await makeLearner(open, layout, tables);
@@ -180,7 +172,6 @@ async function timeOf(parts: TrainParts, config: TuneConfig): Promise<NonNullabl
     if (++done === 2) break;
   }
   const each = rolloutSeconds + updateSeconds;
-  const byTime = config.minutes === undefined ? Infinity : Math.max(1, Math.ceil((config.minutes * 60) / each));
-  const count = Math.min(config.iterations ?? Infinity, byTime);
+  const count = iterationsIn(config, each);
   return {rolloutSeconds, updateSeconds, iterations: count, runSeconds: count * each};
 }

@@ -13,12 +13,12 @@ import {writeWeights} from '../../src/run/weights.js';
 import type {NdArray} from '../../src/tensor/ndarray.js';
 import {leaves, type Branch} from '../../src/tensor/tree.js';
 import {checkMemory, planRun} from '../../src/tune/plan.js';
-import {optionsOf, tuneConfig} from '../../src/tune/schema.js';
-import {tune} from '../../src/tune/tune.js';
+import {tuneConfig} from '../../src/tune/schema.js';
 import {bareContext} from '../support/bareContext.js';
 import {rejection, temporaryFolder} from '../support/files.js';
 import {runCommand} from '../support/runCommand.js';
 import {openTestDevice} from '../support/toy.js';
+import {tuneRun} from '../support/tuneRun.js';
 
 const toy = gaussianToy();
 const params = toy.initialise(0);
@@ -113,18 +113,14 @@ describe('tune/plan', function () {
     let first = {...rows};
     let second = {...rows};
     try {
-      await tune({
+      await tuneRun({
         config,
         folder: await createRunFolder(join(folder(), 'run'), {force: true}),
         environment,
-        algorithm: algorithm.configure(optionsOf(algorithm, config)),
+        algorithm,
         reward: await nearTarget.open(bareContext(environment, device)),
-        rewardGradient: algorithm.needs.differentiableReward,
-        judge: undefined,
         device: counting,
         params,
-        resume: false,
-        signal: new AbortController().signal,
         report: (event) => {
           if (event.kind === 'iteration') [first, second] = [second, {...rows}];
         },
@@ -144,7 +140,7 @@ describe('tune/plan', function () {
     it(`counts what a run of ${name} then does`, async () => {
       const algorithm = algorithms.get(name);
       const config = tuneConfig(algorithm, {...settings, ...cases[name]});
-      const plan = await planRun(algorithm, {config, params}, {measure: false});
+      const plan = await planRun({config, params}, {measure: false});
       const {rollout, learning} = plan.predictions;
       const {asked: _, ...found} = await counted(name, cases[name]);
       expect({rollout, learning, updates: plan.geometry.updates}).to.deep.equal(found);
@@ -159,7 +155,7 @@ describe('tune/plan', function () {
       it(`counts what a distillation asks the network in a run of ${name}, ${JSON.stringify(options)}`, async () => {
         const algorithm = algorithms.get(name);
         const config = tuneConfig(algorithm, {...settings, ...options});
-        const {predictions} = await planRun(algorithm, {config, params}, {measure: false});
+        const {predictions} = await planRun({config, params}, {measure: false});
         const found = await counted(name, options);
         expect(predictions.learning + predictions.distillation).to.equal(found.asked);
         expect(predictions.distillation > 0).to.equal(options['distillationWeight'] === 1);
@@ -171,7 +167,7 @@ describe('tune/plan', function () {
     const refused = async (name: string, options: Readonly<Record<string, unknown>>): Promise<string> => {
       const algorithm = algorithms.get(name);
       const config = tuneConfig(algorithm, {...settings, ...options});
-      const error = await rejection(planRun(algorithm, {config, params}, {measure: false}));
+      const error = await rejection(planRun({config, params}, {measure: false}));
       expect(error).to.be.instanceOf(ConfigError);
       return error.message;
     };
