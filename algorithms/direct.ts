@@ -26,19 +26,20 @@ import * as tf from '@tensorflow/tfjs-core';
 import {z} from 'zod';
 import {
   chunks,
-  consistencyLoss,
   detach,
+  distillationOptions,
+  distillationPoint,
+  distillationRows,
   float32,
   gatherLatents,
   groupMeans,
   groupNormaliseTensor,
+  idleDistillation,
   jumpBetween,
   learnWhole,
   meanOf,
   meanReports,
-  ndarray,
-  normals,
-  odeTable,
+  noisedRows,
   optimizerOf,
   optimizerOptions,
   permutation,
@@ -46,11 +47,10 @@ import {
   policyGradientOptions,
   prefixed,
   shuffled,
+  teacherSteps,
   type Algorithm,
   type Branch,
   type DifferentiableReward,
-  type Jump,
-  type Jumps,
   type LearnContext,
   type LossFunction,
   type NdArray,
@@ -91,26 +91,11 @@ const options = z.strictObject({
     .default('none')
     .describe('prompt: rewards have mean 0 and deviation 1 among the samples of a prompt; none: as they are.'),
   rewardMargin: z.number().default(2).describe("refl stops at rewards of this size; in the reward's unit."),
-  distillationWeight: z
-    .number()
-    .min(0)
-    .default(10)
-    .describe('Weight λ of the consistency distillation from the starting policy; 0 leaves it out; ≥ 0.'),
-  distillationSteps: z
-    .int()
-    .min(1)
-    .max(1000)
-    .default(50)
-    .describe("Steps of the flow from noise to video of which the teacher takes one; oneStep's times are theirs; 1 to 1000."),
-  distillationTarget: z
-    .enum(['self', 'average'])
-    .default('self')
-    .describe('Whose jump is the target: self: the present policy; average: the average over its updates.'),
-  huberWidth: z
-    .number()
-    .positive()
-    .default(1e-3)
-    .describe('c of the pseudo-Huber distance: below it errors count by their squares; latent units, > 0.'),
+  ...distillationOptions,
+  distillationWeight: distillationOptions.distillationWeight.default(10),
+  distillationSteps: distillationOptions.distillationSteps.describe(
+    "Steps of the flow from noise to video of which the teacher takes one; oneStep's times are theirs; 1 to 1000.",
+  ),
 });
 type Options = z.output<typeof options>;
 
@@ -138,16 +123,7 @@ const lossOf =
     );
     if (o.distillationWeight === 0) return {loss: tf.neg(climb), metrics: sums};
 
-    const {latent, scale, next} = point as Tensors;
-    const {end, step, rest} = point as unknown as Record<string, Jumps>;
-    const networks = {
-      teacher: () => policy.predictReference({...point, text}),
-      target: (nearer: tf.Tensor) => {
-        const question = {latent: nearer, time: next, scale, text};
-        return o.distillationTarget === 'self' ? policy.predictHeld(question) : policy.predictAverage(question);
-      },
-    };
-    const distillation = tf.sum<tf.Scalar>(consistencyLoss({latent, x0: jump!, end, step, rest}, networks, huberWidth));
+    const distillation = tf.sum<tf.Scalar>(distillationRows(policy, batch, jump!, o.distillationTarget, huberWidth));
     return {loss: tf.sub(tf.mul(distillationWeight, distillation), climb), metrics: {...sums, distillation}};
   };
 
@@ -224,10 +200,8 @@ function groupsOf(collected: readonly Scored[]): Clip[][] {
 }
 
 function drawFor(groups: readonly Clip[][], steps: number, key: Omit<NoiseKey, 'purpose'>, o: Options): Draw {
-  const table = odeTable(o.distillationSteps);
-  // Without repetition, so that an update sees times from all over the table.
-  const levels = permutation({...key, purpose: 'directLevels'}, table.length);
-  const levelOf = new Map(groups.map(([{prompt}], i) => [prompt.id, table[levels[i % table.length]]]));
+  const levels = teacherSteps(groups.length, o.distillationSteps, {...key, purpose: 'directLevels'});
+  const levelOf = new Map(groups.map(([{prompt}], i) => [prompt.id, levels[i]]));
   const {step: _, ...noiseKey} = key;
   return {
     levelOf: ({id}) => levelOf.get(id)!,
@@ -271,24 +245,12 @@ function gather(scored: readonly Scored[], clips: readonly Clip[], draw: Draw, r
   const {latent: clean, text} = latentsAt(table.length) as Record<string, NdArray<'float32'>>;
   const numbers = (of: (clip: Clip) => number): NdArray<'float32'> => float32(rows.map(of));
   const all = (value: number): NdArray<'float32'> => numbers(() => value);
-  const noised = (purpose: string, timeOf: (clip: Clip) => number): NdArray<'float32'> =>
-    noisedRows(clean, rows, timeOf, {...draw.key, purpose});
-  const jumps = (of: (level: Transition) => Jump): Params => ({
-    a: numbers(({prompt}) => of(draw.levelOf(prompt)).a),
-    b: numbers(({prompt}) => of(draw.levelOf(prompt)).b),
-  });
-  const timeOf = ({prompt}: Clip): number => draw.levelOf(prompt).time;
+  // The noise of each row is its clip's own, and its draw's.
+  const drawOf = rows.map((clip, i) => rows.slice(0, i).filter((other) => other === clip).length);
+  const keyOf =
+    (purpose: string) =>
+    (row: number): NoiseKey => ({...draw.key, purpose, prompt: rows[row].index, step: drawOf[row]});
 
-  const point = (): Params => ({
-    latent: noised('directNoise', timeOf),
-    time: numbers(timeOf),
-    scale: all(1),
-    // At the end nothing is asked, and the network has no time 0.
-    next: numbers(({prompt}) => draw.levelOf(prompt).nextTime || draw.levelOf(prompt).time),
-    end: jumps(({time}) => jumpBetween(time, 0)),
-    step: jumps(({time, nextTime}) => jumpBetween(time, nextTime)),
-    rest: jumps(({nextTime}) => jumpBetween(nextTime, 0)),
-  });
   const stepOf = ({time, scale, a, b}: Pick<Transition, 'time' | 'scale' | 'a' | 'b'>): Params => ({
     time: all(time),
     scale: all(scale),
@@ -298,8 +260,13 @@ function gather(scored: readonly Scored[], clips: readonly Clip[], draw: Draw, r
   const path = (): Params => {
     const {variant} = o;
     const last = table[table.length - 1];
-    if (variant === 'draftLv')
-      return {latent: noised('directDraws', () => last.time), steps: {0: stepOf({time: last.time, scale: 1, a: 0, b: 1})}};
+    if (variant === 'draftLv') {
+      const times = rows.map(() => last.time);
+      return {
+        latent: noisedRows(clean, times, keyOf('directDraws')),
+        steps: {0: stepOf({time: last.time, scale: 1, a: 0, b: 1})},
+      };
+    }
     const [first] = draw.steps;
     if (variant === 'refl') return {latent: latentsAt(first)['latent'], steps: {0: stepOf({...table[first], a: 0, b: 1})}};
     const drTune = variant === 'drTune';
@@ -316,36 +283,27 @@ function gather(scored: readonly Scored[], clips: readonly Clip[], draw: Draw, r
     text,
     prompts: reward.encode(prompts),
     ...(o.rewardNormalisation === 'prompt' && {means: groupMeans(prompts.map(({id}) => id))}),
-    ...((o.variant === 'oneStep' || o.distillationWeight > 0) && {point: point()}),
+    ...((o.variant === 'oneStep' || o.distillationWeight > 0) && {
+      point: distillationPoint(
+        clean,
+        prompts.map((prompt) => draw.levelOf(prompt)),
+        keyOf('directNoise'),
+      ),
+    }),
     ...(o.variant !== 'oneStep' && path()),
   };
-}
-
-/** (1 − t)·x0 + t·ε of each row, with noise of its own. */
-function noisedRows(
-  clean: NdArray<'float32'>,
-  rows: readonly Clip[],
-  timeOf: (clip: Clip) => number,
-  key: Omit<NoiseKey, 'prompt' | 'step'>,
-): NdArray<'float32'> {
-  const data = new Float32Array(clean.data.length);
-  const size = data.length / rows.length;
-  const seen = new Map<number, number>();
-  rows.forEach((clip, i) => {
-    const draw = seen.get(clip.index) ?? 0;
-    seen.set(clip.index, draw + 1);
-    const row = data.subarray(i * size, (i + 1) * size);
-    normals({...key, prompt: clip.index, step: draw}, row);
-    const time = timeOf(clip);
-    for (let j = 0; j < size; j++) row[j] = (1 - time) * clean.data[i * size + j] + time * row[j];
-  });
-  return ndarray('float32', clean.shape, data);
 }
 
 /** Predictions with gradient of one clip in one pass: for estimates. */
 const predictionsOf = ({variant, gradientSteps, draws}: Options): number => {
   if (variant === 'draftLv') return draws;
   return variant === 'oneStep' || variant === 'refl' ? 1 : gradientSteps;
+};
+
+/** Predictions of one clip that the distillation adds, in one pass: the jump, where the reward has none, the teacher, the target. */
+const distilledOf = ({variant, draws, distillationWeight}: Options): {gradient: number; frozen: number} => {
+  const points = distillationWeight === 0 ? 0 : variant === 'draftLv' ? draws : 1;
+  return {gradient: variant === 'oneStep' ? 0 : points, frozen: 2 * points};
 };
 
 /** Direct reward backpropagation as it is registered. */
@@ -369,14 +327,21 @@ export const direct: Algorithm<typeof options.shape> = {
     deterministic: true,
     sharedStart: false,
     initialMemory: null,
-    work: {stepShare: 1, updatesPerIteration: o.innerEpochs * o.minibatches, predictions: o.innerEpochs * predictionsOf(o)},
+    work: {
+      stepShare: 1,
+      updatesPerIteration: o.innerEpochs * o.minibatches,
+      predictions: o.innerEpochs * predictionsOf(o),
+      distillation: {
+        gradient: o.innerEpochs * distilledOf(o).gradient,
+        frozen: o.innerEpochs * distilledOf(o).frozen,
+      },
+    },
     optimizer: optimizerOf(o),
     learn: learnWhole((collected, state, context) => learnFrom(collected, state, context, o)),
   }),
 };
 
 function idleIn(o: Options & {readonly sampler: string}): {key: string; reason: string}[] {
-  const without = 'distillationWeight is 0';
   return [
     {key: 'noiseLevel', reason: 'rollouts have no noise in their steps'},
     ...(o.sampler === 'ddim' ? [] : [{key: 'sampler', reason: 'without noise it is the same sampler as flowSde'}]),
@@ -385,7 +350,7 @@ function idleIn(o: Options & {readonly sampler: string}): {key: string; reason: 
     ...(o.variant === 'refl'
       ? [{key: 'rewardNormalisation', reason: 'refl compares rewards with rewardMargin'}]
       : [{key: 'rewardMargin', reason: 'only refl has one'}]),
-    ...(o.distillationWeight > 0 ? [] : ['distillationTarget', 'huberWidth'].map((key) => ({key, reason: without}))),
-    ...(o.distillationWeight > 0 || o.variant === 'oneStep' ? [] : [{key: 'distillationSteps', reason: without}]),
+    // The reward of oneStep is taken at the distillation's times, also without it.
+    ...idleDistillation(o).filter(({key}) => key !== 'distillationSteps' || o.variant !== 'oneStep'),
   ];
 }

@@ -7,6 +7,7 @@
  *   L = mean over (sample, step) of objective(A, ρ) + β·KL(policy ‖ starting policy),   ρ = exp(logp − logp_old)
  *   A = (r − mean of the group) / (deviation + 1e-4)
  *
+ * and, where they are asked for, an anchor at last steps and the consistency distillation λ·L_CD of finished clips that `direct` has,
  * with logp and KL means over the latent's elements, in nats. Which objective, which deviation, how several rewards make one
  * advantage and which steps are noisy are options (docs/algorithms/grpo.md has each with its source).
  *
@@ -23,14 +24,21 @@ import {
   anchorOption,
   bestAndWorst,
   clampAdvantages,
+  chunks,
   clippedSurrogate,
+  distillationOptions,
+  distillationPoint,
+  distillationRows,
   driftDivergence,
+  finishedClips,
   float32,
+  gatherLatents,
   gatherTransitions,
   gdpoAdvantages,
   groupAdvantages,
   groupSpread,
   guardedLogRatio,
+  idleDistillation,
   importanceRatio,
   lastTransitions,
   learnWhole,
@@ -47,10 +55,12 @@ import {
   randomWindow,
   referenceDivergence,
   replay,
+  shuffled,
   statistics,
   steeredCoefficient,
   stochasticTransitions,
   summedRewards,
+  teacherSteps,
   weightedAdvantages,
   windowOptions,
   type Algorithm,
@@ -61,6 +71,9 @@ import {
   type LogProbabilities,
   type LossFunction,
   type LossSums,
+  type NdArray,
+  type NoiseKey,
+  type PassUpdate,
   type PolicyInGraph,
   type Scored,
   type TrainState,
@@ -152,14 +165,27 @@ const options = z.strictObject({
     ),
   windowDwell: z.int().min(1).default(25).describe('Iterations that a sliding or progressive window stays in a place; ≥ 1.'),
   ...anchorOption,
+  ...distillationOptions,
 });
 type Options = z.output<typeof options>;
 
-/** A batch holds either noisy steps or last steps; a last step has no density, and its batch no `next`. */
+/** A batch holds noisy steps, or last steps, which have no density and so no `next`, or finished clips noised to a `point`. */
 const lossOf =
   (o: Options): LossFunction =>
-  (policy, batch, scalars) =>
-    batch['next'] ? stepLoss(policy, batch, scalars, o) : anchorLoss(policy, batch, o.anchorCoefficient);
+  (policy, batch, scalars) => {
+    if (batch['next']) return stepLoss(policy, batch, scalars, o);
+    if (batch['point']) return distillationLoss(policy, batch, scalars, o);
+    return anchorLoss(policy, batch, o.anchorCoefficient);
+  };
+
+function distillationLoss(policy: PolicyInGraph, batch: Branch<tf.Tensor>, scalars: Branch<tf.Tensor>, o: Options): LossSums {
+  const {text, weight} = batch as Record<string, tf.Tensor>;
+  const {distillationWeight, huberWidth} = scalars as Record<string, tf.Tensor>;
+  const x0 = policy.predict({...(batch['point'] as Branch<tf.Tensor>), text});
+  const rows = distillationRows(policy, batch, x0, o.distillationTarget, huberWidth);
+  const distillation = tf.sum<tf.Scalar>(tf.mul(rows, weight));
+  return {loss: tf.mul(distillation, distillationWeight), metrics: {distillation}};
+}
 
 function stepLoss(policy: PolicyInGraph, batch: Branch<tf.Tensor>, scalars: Branch<tf.Tensor>, o: Options): LossSums {
   const {latent, next, a, b, std, oldLogProb, advantage, weight, noise} = batch as Record<string, tf.Tensor>;
@@ -300,6 +326,10 @@ async function learnFrom(
     noisy: stochasticTransitions(collected).filter(isKept),
     last: lastTransitions(collected).filter(isKept),
     gather: (refs) => gather(collected, refs, (ref) => advantages.map((of) => of[sampleOf(ref)]), memory.klCoefficient, o),
+    ...(o.distillationWeight > 0 && {
+      besides: (update) =>
+        distilled(collected, finishedClips(collected).filter(isKept), sampleOf, {seed, iteration}, update, learner.microbatch, o),
+    }),
     key: {name: 'grpo', seed, iteration},
     options: o,
   });
@@ -353,6 +383,41 @@ function gather(
     advantage: float32(columns.flat(), losses === 1 ? [refs.length] : [refs.length, losses]),
     ...(o.klTarget > 0 && {klCoefficient: float32([klCoefficient], [])}),
   };
+}
+
+/** Finished clips noised anew, as the loss takes them: a pass goes through `clips`, each of its updates through a part of them. */
+function* distilled(
+  collected: readonly Scored[],
+  clips: readonly TransitionRef[],
+  sampleOf: (ref: TransitionRef) => number,
+  key: Pick<NoiseKey, 'seed' | 'iteration'>,
+  {epoch, index, count, steps}: PassUpdate,
+  microbatch: number,
+  {distillationSteps}: Options,
+): Iterable<TransitionBatch> {
+  const keyOf = (purpose: string, sample: number, step?: number): NoiseKey => ({
+    ...key,
+    purpose: `grpoDistillation${purpose}`,
+    sample,
+    ...(step !== undefined && {step}),
+  });
+  const part = chunks(shuffled(clips, keyOf('Order', epoch)), Math.ceil(clips.length / count))[index] ?? [];
+  const levels = teacherSteps(part.length, distillationSteps, keyOf('Steps', epoch, index));
+  const rows = part.map((ref, i) => ({ref, level: levels[i]}));
+  for (const micro of chunks(rows, microbatch)) {
+    const refs = micro.map(({ref}) => ref);
+    const {latent, text} = gatherLatents(collected, refs);
+    yield {
+      text,
+      point: distillationPoint(
+        latent as NdArray<'float32'>,
+        micro.map(({level}) => level),
+        (row) => keyOf('Noise', sampleOf(refs[row]), epoch),
+      ),
+      // The learner divides by the noisy steps; this makes of the clips a mean of their own.
+      weight: float32(micro.map(() => steps / part.length)),
+    };
+  }
 }
 
 /** Refuses a reward without the parts that the combination is about. */
@@ -425,7 +490,7 @@ function idle(config: Readonly<Record<string, unknown>>): {key: string; reason: 
     ['windowTo', o.windowTo <= o.windowFrom, 'no step lies between windowFrom and it'],
     ['windowDwell', o.windowMove === 'random', 'a random window is drawn anew each time'],
   ];
-  return found.flatMap(([key, is, reason]) => (is ? [{key, reason}] : []));
+  return [...found.flatMap(([key, is, reason]) => (is ? [{key, reason}] : [])), ...idleDistillation(config)];
 }
 
 /** The options that the learner is made of. */
@@ -440,6 +505,7 @@ function configure(o: Options): ConfiguredAlgorithm {
     scalars: {
       ...(o.objective === 'dppo' ? {klThreshold: o.klThreshold} : {clipRange: o.clipRange}),
       ...(o.klCoefficient > 0 && {klCoefficient: o.klCoefficient}),
+      ...(o.distillationWeight > 0 && {distillationWeight: o.distillationWeight, huberWidth: o.huberWidth}),
     },
     sharedStart: o.sharedStart,
     keepNoise: o.objective !== 'clip',
@@ -449,6 +515,7 @@ function configure(o: Options): ConfiguredAlgorithm {
       stepShare: o.timestepFraction * o.innerEpochs,
       updatesPerIteration: o.innerEpochs * o.minibatches,
       ...(o.bestOf > 0 && {samples: o.bestOf}),
+      ...(o.distillationWeight > 0 && {distillation: {gradient: o.innerEpochs, frozen: 2 * o.innerEpochs}}),
     },
     checkReward: (reward) => checkReward(reward, o),
     optimizer: optimizerOf(o),

@@ -167,6 +167,8 @@ export interface ConfiguredAlgorithm {
      * average; of so many samples of a prompt, where their number matters.
      */
     readonly predictions?: number | ((samplesPerPrompt: number) => number);
+    /** What a consistency distillation adds to them: predictions of one trajectory that is learnt from, in an iteration. */
+    readonly distillation?: {readonly gradient: number; readonly frozen: number};
   };
   /**
    * Refuses a reward that these options cannot work with, before the first rollout.

@@ -318,7 +318,7 @@ export {
   type PreferenceEvent,
   type PreferenceMeasurements,
 } from './fit/fitPreference.js';
-export {mislabelled, pairAccuracy, rankedPairs} from './fit/preferencePairs.js';
+export {mislabelled, pairAccuracy} from './fit/preferencePairs.js';
 export {preferenceScores, trainPreference, type PreferencePlan} from './fit/trainPreference.js';
 export {preferenceParams} from './models/preferenceNetwork.js';
 export {applyMap, measureMap, type MapMeasurement} from './fit/measureMap.js';

@@ -157,6 +157,36 @@ export const anchorOption = {
     ),
 };
 
+/** Consistency distillation from the policy that training began with. */
+export const distillationOptions = {
+  distillationWeight: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Weight λ of the consistency distillation from the starting policy; 0 leaves it out; ≥ 0.'),
+  distillationSteps: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(50)
+    .describe('Steps of the flow from noise to video of which the teacher takes one; 1 to 1000.'),
+  distillationTarget: z
+    .enum(['self', 'average'])
+    .default('self')
+    .describe('Whose jump is the target: self: the present policy; average: the average over its updates.'),
+  huberWidth: z
+    .number()
+    .positive()
+    .default(1e-3)
+    .describe('c of the pseudo-Huber distance: below it errors count by their squares; latent units, > 0.'),
+};
+
+/** Keys of the distillation that change nothing where its weight is 0, and why. */
+export const idleDistillation = ({distillationWeight}: Readonly<Record<string, unknown>>): {key: string; reason: string}[] =>
+  distillationWeight === 0
+    ? ['distillationTarget', 'huberWidth', 'distillationSteps'].map((key) => ({key, reason: 'distillationWeight is 0'}))
+    : [];
+
 /** Other projects' names for our keys, so that `did you mean` knows what a newcomer means. */
 export const peerNames: Readonly<Record<string, string>> = {
   lr: 'learningRate',

@@ -65,10 +65,11 @@ export type {
   TransitionBatch,
   UpdateReport,
 } from './algorithm.js';
+export {distillationPoint, distillationRows, teacherSteps} from './learn/distillation.js';
 export {anchorLoss, logRatioSums, outsideCount, referenceDivergence} from './learn/policyLoss.js';
 export {learnWhole} from './learn/learnWhole.js';
-export {noiseAndTimes, noisedClips, type NoisedClip, type NoisedDraw, type TimeLaw} from './learn/noisedDraws.js';
-export {policyPasses, type PassPlan} from './learn/passes.js';
+export {noiseAndTimes, noisedClips, noisedRows, type NoisedClip, type NoisedDraw, type TimeLaw} from './learn/noisedDraws.js';
+export {policyPasses, type PassPlan, type PassUpdate} from './learn/passes.js';
 export {meanReports, prefixed} from './learn/reports.js';
 export {
   chunks,
@@ -122,6 +123,8 @@ export {clippedSurrogate, importanceRatio, type LogProbabilities} from './numeri
 export {meanOf, replay} from './numeric/transition.js';
 export {
   anchorOption,
+  distillationOptions,
+  idleDistillation,
   idleWithoutNoise,
   noisingOptions,
   optimizerOf,

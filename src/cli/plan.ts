@@ -14,10 +14,10 @@ const seconds = (x: number): string => shortNumber(Number(x.toPrecision(2)));
 
 /** The plan in words. */
 function planLines({geometry, rolloutBatches, predictions, bytes, time}: Plan, device: string): string[] {
-  const {rollout, learning, evaluation, look} = predictions;
+  const {rollout, learning, distillation, evaluation, look} = predictions;
   return [
     ...geometryLines(geometry, device),
-    `an iteration: ${rollout} predictions in ${rolloutBatches} rollout batch${rolloutBatches === 1 ? '' : 'es'}, ${learning} with gradient, at most ${DEVICE_BATCH} at once`,
+    `an iteration: ${rollout} predictions in ${rolloutBatches} rollout batch${rolloutBatches === 1 ? '' : 'es'}, ${learning} with gradient${distillation > 0 ? `, ${distillation} of the distillation's teacher and target` : ''}, at most ${DEVICE_BATCH} at once`,
     `before and after: ${evaluation} predictions; a look of the monitor: ${look}`,
     `memory: weights ${mebibytes(bytes.parameters)}, optimizer ${mebibytes(bytes.optimizer)}, trajectories ${mebibytes(bytes.trajectories)}, besides what the runtime takes`,
     ...(time
@@ -53,7 +53,7 @@ export const body: CommandBody = {
       io.stdout.write(renderConfig(schema, config, origins));
       return;
     }
-    const plan = await planRun(algorithm, {config}, {measure: argv['measure'] === true});
+    const plan = await planRun({config}, {measure: argv['measure'] === true});
     if (argv['json'] === true) printJson(io, plan);
     else for (const line of planLines(plan, config.device)) io.stdout.write(`${line}\n`);
   },

@@ -10,6 +10,7 @@ import type {Device} from '../engine/device.js';
 import type {Environment, Judge, Prompt} from '../environment.js';
 import {ConfigError, CorruptFileError} from '../errors.js';
 import {openEncoderSession, type EncoderSession} from '../evaluate/encoderSession.js';
+import {comparedPairs, type PreferencePair} from '../numeric/comparedPairs.js';
 import {policySamples} from '../rollout/policySamples.js';
 import {hashParams} from '../run/hashParams.js';
 import {writePreferenceModel} from '../run/preferenceModel.js';
@@ -18,7 +19,7 @@ import {readWeights, writeWeights} from '../run/weights.js';
 import {writeAtomically} from '../run/writeAtomically.js';
 import {concatRows, float32, type NdArray} from '../tensor/ndarray.js';
 import type {Params} from '../tensor/tree.js';
-import {mislabelled, pairAccuracy, rankedPairs} from './preferencePairs.js';
+import {mislabelled, pairAccuracy} from './preferencePairs.js';
 import type {EmbeddedPairs} from './trainMap.js';
 import {preferenceScores, trainPreference, type PreferencePlan} from './trainPreference.js';
 
@@ -90,8 +91,14 @@ export async function fitPreference(request: FitPreferenceRequest): Promise<Pref
   const {frozen, device, samples, labelNoise, plan, seed, folder, signal, report} = request;
   const origin = originOf(request);
   const clips = await clipsOf(request, origin);
-  const pairs = clips && rankedPairs(clips.train.totals.data, samples);
-  const heldOutPairs = clips && rankedPairs(clips.heldOut.totals.data, samples);
+  const pairsOf = ({totals: {data}}: JudgedClips): PreferencePair[] =>
+    comparedPairs(
+      data,
+      Array.from(data, (_, i) => `${Math.floor(i / samples)}`),
+      'all',
+    ).pairs;
+  const pairs = clips && pairsOf(clips.train);
+  const heldOutPairs = clips && pairsOf(clips.heldOut);
   if (pairs?.length === 0 || heldOutPairs?.length === 0) {
     throw new ConfigError('fit: wanted clips of one prompt that the judge tells apart; all score alike; take more prompts.');
   }

@@ -1,23 +1,6 @@
-/** Pairs of clips of one caption with a label which is better: what people are asked for, made of a judge and of mistakes. */
+/** Labels of pairs, as people give them: with mistakes; and how many of them scores agree with. */
 import type {PreferencePair} from '../numeric/comparedPairs.js';
 import {uniforms} from '../tensor/random.js';
-
-/**
- * All pairs within groups whose totals differ.
- *
- * @param totals of clips, those of one caption side by side. @param group clips of a caption.
- */
-export function rankedPairs(totals: ArrayLike<number>, group: number): PreferencePair[] {
-  const pairs: PreferencePair[] = [];
-  for (let i = 0; i < totals.length; i++) {
-    const end = (Math.floor(i / group) + 1) * group;
-    for (let j = i + 1; j < end; j++) {
-      if (totals[i] > totals[j]) pairs.push({better: i, worse: j});
-      if (totals[i] < totals[j]) pairs.push({better: j, worse: i});
-    }
-  }
-  return pairs;
-}
 
 /** The pairs with each label turned round with probability `noise`, in [0, .5]. */
 export function mislabelled(pairs: readonly PreferencePair[], noise: number, seed: number): PreferencePair[] {

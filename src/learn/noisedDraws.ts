@@ -52,6 +52,29 @@ export function noiseAndTimes(
   return {noise: ndarray('float32', [draws.length, ...shape], noise), time: float32(times)};
 }
 
+/**
+ * Clean latents noised, each to a time of its own: (1 − t)·x0 + t·ε.
+ *
+ * @param clean `[n, …]` x0.
+ * @param times t of each row, in [0, 1].
+ * @param keyOf of the noise of a row.
+ * @returns `[n, …]`.
+ */
+export function noisedRows(
+  clean: NdArray<'float32'>,
+  times: readonly number[],
+  keyOf: (row: number) => NoiseKey,
+): NdArray<'float32'> {
+  const data = new Float32Array(clean.data.length);
+  const size = data.length / times.length;
+  times.forEach((time, i) => {
+    const row = data.subarray(i * size, (i + 1) * size);
+    normals(keyOf(i), row);
+    for (let j = 0; j < size; j++) row[j] = (1 - time) * clean.data[i * size + j] + time * row[j];
+  });
+  return ndarray('float32', clean.shape, data);
+}
+
 /** A finished clip that is to be noised. */
 export interface NoisedClip extends NoisedDraw {
   readonly ref: TransitionRef;

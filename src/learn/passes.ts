@@ -17,6 +17,8 @@ export interface PassPlan {
   readonly last: readonly TransitionRef[];
   /** Noisy steps as the loss takes them. */
   readonly gather: (refs: readonly TransitionRef[]) => TransitionBatch;
+  /** Batches of an update besides its steps, whose losses say themselves how much they weigh. */
+  readonly besides?: (update: PassUpdate) => Iterable<TransitionBatch>;
   /** Key of the noise that orders are drawn from: `name` begins its purposes. */
   readonly key: {readonly name: string; readonly seed: number; readonly iteration: number};
   readonly options: {
@@ -25,6 +27,17 @@ export interface PassPlan {
     readonly timestepFraction: number;
     readonly anchorCoefficient: number;
   };
+}
+
+/** One update of the passes. */
+export interface PassUpdate {
+  /** Its pass, from 0. */
+  readonly epoch: number;
+  /** Its number in the pass, and how many the pass has. */
+  readonly index: number;
+  readonly count: number;
+  /** Noisy steps that it learns from: the learner divides the loss of all its batches by them. */
+  readonly steps: number;
 }
 
 /**
@@ -39,6 +52,7 @@ export async function policyPasses({
   noisy,
   last,
   gather,
+  besides,
   key,
   options,
 }: PassPlan): Promise<Record<string, number>> {
@@ -60,6 +74,7 @@ export async function policyPasses({
         for (const micro of chunks(part, learner.microbatch)) yield gather(micro);
         // The learner divides by the noisy steps; this makes of the last steps a mean of their own.
         for (const micro of chunks(held, learner.microbatch)) yield gatherStates(collected, micro, part.length / held.length);
+        if (besides) yield* besides({epoch, index: i, count: parts.length, steps: part.length});
       })();
       reports.push(await learner.update(batches, part.length));
     }

@@ -18,7 +18,7 @@ export type Pairing = (typeof pairingNames)[number];
  * @param rewards one a sample.
  * @param groups the prompt of each.
  * @param pairing `extremes`: the best against the worst; `mirrored`: the i-th best against the i-th worst, so that each sample is in
- * one pair at most; `all`: any two.
+ * one pair at most; `all`: any two, in the order in which they came.
  * @returns the pairs, prompt after prompt, and how many prompts have none. Samples with equal rewards stand in the order in which they
  * came, and are never a pair.
  */
@@ -28,22 +28,19 @@ export function comparedPairs(
   pairing: Pairing,
 ): {pairs: PreferencePair[]; without: number} {
   const found = [...positions(groups).values()].map((own) => {
-    const ranked = own.sort((i, j) => rewards[j] - rewards[i]);
-    return pairsOf(ranked, pairing).filter(({better, worse}) => rewards[better] > rewards[worse]);
+    const ranked = [...own].sort((i, j) => rewards[j] - rewards[i]);
+    const pairs = pairing === 'all' ? pairsOfTwo(own, rewards) : mirroredPairs(ranked, pairing === 'extremes' ? 1 : Infinity);
+    return pairs.filter(({better, worse}) => rewards[better] > rewards[worse]);
   });
   return {pairs: found.flat(), without: found.filter((pairs) => pairs.length === 0).length};
 }
 
-/** Pairs of a list from the best to the worst. */
-function pairsOf(ranked: readonly number[], pairing: Pairing): PreferencePair[] {
-  const mirrored = (count: number): PreferencePair[] =>
-    Array.from({length: count}, (_, i) => ({better: ranked[i], worse: ranked[ranked.length - 1 - i]}));
-  switch (pairing) {
-    case 'extremes':
-      return mirrored(Math.min(1, ranked.length - 1));
-    case 'mirrored':
-      return mirrored(Math.floor(ranked.length / 2));
-    case 'all':
-      return ranked.flatMap((better, i) => ranked.slice(i + 1).map((worse) => ({better, worse})));
-  }
-}
+/** The best against the worst, and so on inwards, of a list from the best to the worst. */
+const mirroredPairs = (ranked: readonly number[], most: number): PreferencePair[] =>
+  Array.from({length: Math.min(most, Math.floor(ranked.length / 2))}, (_, i) => ({
+    better: ranked[i],
+    worse: ranked[ranked.length - 1 - i],
+  }));
+
+const pairsOfTwo = (own: readonly number[], rewards: ArrayLike<number>): PreferencePair[] =>
+  own.flatMap((i, at) => own.slice(at + 1).map((j) => (rewards[i] > rewards[j] ? {better: i, worse: j} : {better: j, worse: i})));

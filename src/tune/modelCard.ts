@@ -1,4 +1,5 @@
 /** The model card of a run: a README.md beside its weights, in the form that model hubs read. */
+import type {ConfiguredAlgorithm} from '../algorithm.js';
 import type {RunConfig} from '../run/runSchema.js';
 import type {Evaluation, RunSummary} from '../run/summary.js';
 import {version} from '../run/packageInfo.js';
@@ -31,23 +32,44 @@ const tunedLine = ({tuning, loraRank, loraAlpha, loraTargets}: RunConfig, traine
 /** A setting on one line of a table, whatever text it holds. */
 const code = (text: string): string => `\`${text.replace(/[`|\r\n]+/g, ' ')}\``;
 
+/** What was learnt from, and what the reward had to do with it. */
+function learntFrom(config: RunConfig, {clips}: ConfiguredAlgorithm): (readonly [string, string])[] {
+  const reward = code(config.reward);
+  if (clips)
+    return [
+      ['clips', `${clips.count} of the world's own an iteration, of the stream \`${clips.stream}\``],
+      ['reward', `${reward}, measured before and after, not learnt from`],
+    ];
+  return [
+    ['reward', reward],
+    ['prompts', `${config.promptsPerIteration} an iteration, of the split \`train\`; ${config.samplesPerPrompt} samples of each`],
+  ];
+}
+
 /**
  * The text of the card.
  *
- * @param given whether a program gave the weights to start from, so that `config.policy` does not name them.
+ * @param run its `paramsGiven` says whether a program gave the weights to start from, so that `config.policy` does not name them.
  */
-export function modelCard(config: RunConfig, geometry: Geometry, summary: RunSummary, given: boolean): string {
-  const {algorithm, environment, preset, policy, reward, seed} = config;
+export function modelCard(
+  {config, algorithm: learner, paramsGiven = false}: Pick<TuneParts, 'config' | 'algorithm' | 'paramsGiven'>,
+  geometry: Geometry,
+  summary: RunSummary,
+): string {
+  const {algorithm, environment, preset, policy, seed} = config;
   const lora = config.tuning === 'lora';
-  const shipped = policy === 'shipped' && !given;
-  const base = given ? 'given by a program' : shipped ? `those that ship with rlft for ${environment} ${preset}` : code(policy);
+  const shipped = policy === 'shipped' && !paramsGiven;
+  const base = paramsGiven
+    ? 'given by a program'
+    : shipped
+      ? `those that ship with rlft for ${environment} ${preset}`
+      : code(policy);
   const load = `rlft sample --environment ${environment} --preset ${preset} --policy . "a caption"`;
   const facts: readonly (readonly [string, string])[] = [
     ['base weights', base],
     ['tuned', tunedLine(config, geometry.trainedParameters)],
     ['algorithm', `\`${algorithm}\``],
-    ['reward', code(reward)],
-    ['prompts', `${config.promptsPerIteration} an iteration, of the split \`train\`; ${config.samplesPerPrompt} samples of each`],
+    ...learntFrom(config, learner),
     ['iterations', String(summary.iterations)],
     ['seed', String(seed)],
     ['made with', `rlft ${version()}; every setting is in config.yaml of the run`],
@@ -57,7 +79,7 @@ export function modelCard(config: RunConfig, geometry: Geometry, summary: RunSum
     `license: ${shipped ? 'mit' : 'other'}`,
     `library_name: rlft`,
     'pipeline_tag: text-to-video',
-    `tags: [text-to-video, reinforcement-learning, ${algorithm}${lora ? ', lora' : ''}]`,
+    `tags: [text-to-video, ${learner.clips ? '' : 'reinforcement-learning, '}${algorithm}${lora ? ', lora' : ''}]`,
     '---',
     '',
     `# ${environment} ${preset}, tuned by ${algorithm}`,
@@ -94,8 +116,5 @@ export function modelCard(config: RunConfig, geometry: Geometry, summary: RunSum
  *
  * @throws RlftError if it cannot be written.
  */
-export const writeModelCard = (
-  {config, folder, paramsGiven = false}: TuneParts,
-  geometry: Geometry,
-  summary: RunSummary,
-): Promise<void> => writeAtomically(folder.card, [modelCard(config, geometry, summary, paramsGiven)]);
+export const writeModelCard = (parts: TuneParts, geometry: Geometry, summary: RunSummary): Promise<void> =>
+  writeAtomically(parts.folder.card, [modelCard(parts, geometry, summary)]);

@@ -1,20 +1,17 @@
 /** What a run would do, need and take, without running it. */
 import {totalmem} from 'node:os';
-import type {Algorithm} from '../algorithm.js';
+import type {ConfiguredAlgorithm} from '../algorithm.js';
 import {ConfigError} from '../errors.js';
 import {ANCHOR_SHARE} from '../learn/passes.js';
-import {samplerTables} from '../numeric/samplers/named.js';
 import {createGenerator, type GenerateRequest} from '../rollout/generate.js';
-import {packPolicyFor, type PolicyPacking} from '../rollout/residentPolicy.js';
+import type {PolicyPacking} from '../rollout/residentPolicy.js';
 import {openWorldClips} from '../rollout/worldClips.js';
-import {sizeOf} from '../tensor/ndarray.js';
 import {iterations, requestsOf, type TrainParts} from '../train.js';
+import {iterationsIn} from './budget.js';
 import type {Geometry} from './events.js';
-import {geometryOf} from './geometry.js';
 import {withOpenRun, type OpenRun, type TuneRequest} from './open.js';
-import {checkMinibatches} from './minibatches.js';
-import {loraOf, type TuneConfig} from './schema.js';
-import {makeLearner, poolOf, trainPartsOf} from './tune.js';
+import type {TuneConfig} from './schema.js';
+import {makeLearner, prepare, trainPartsOf} from './tune.js';
 
 /** Part of the machine's memory that a plan may use; the rest is the system's and the runtime's. */
 const MEMORY_SHARE = 0.8;
@@ -28,8 +25,10 @@ export interface Plan {
   readonly predictions: {
     /** Of an iteration's rollouts, without gradient. */
     readonly rollout: number;
-    /** Of an iteration's updates, with gradient: steps learnt from, and last steps that are held. */
+    /** Of an iteration's updates, with gradient: steps learnt from, last steps that are held, jumps that are distilled. */
     readonly learning: number;
+    /** Of an iteration's updates, without gradient: the teacher's and the target's of a consistency distillation. */
+    readonly distillation: number;
     /** Of the two held-out evaluations of the whole run. */
     readonly evaluation: number;
     /** Of one look of the monitor. */
@@ -68,19 +67,14 @@ export interface PlanOptions {
  * the run; and as `withOpenRun`.
  */
 export const planRun = (
-  algorithm: Algorithm,
   request: Pick<TuneRequest, 'config' | 'algorithm' | 'environment' | 'reward' | 'params'>,
   {measure}: PlanOptions,
-): Promise<Plan> => withOpenRun(request, (open) => planOf(algorithm, open, request.config, measure));
+): Promise<Plan> => withOpenRun(request, (open) => planOf(open, request.config, measure));
 
-async function planOf(algorithm: Algorithm, open: OpenRun, config: TuneConfig, measure: boolean): Promise<Plan> {
-  const {environment, device, params} = open;
-  const pool = poolOf(open);
-  const layout = packPolicyFor(environment, params, loraOf(config));
-  const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
-  const geometry = geometryOf(config, open.algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
+async function planOf(open: OpenRun, config: TuneConfig, measure: boolean): Promise<Plan> {
+  const {environment, device} = open;
+  const {pool, layout, tables, geometry} = prepare(open);
   const bytes = bytesOf(geometry, open.algorithm.keepsOld === true, layout);
-  checkMinibatches(config, geometry, algorithm.needs.differentiableReward);
   checkMemory(config, bytes);
   const clips = open.algorithm.clips && openWorldClips(environment, device, layout, open.algorithm.clips);
   const learner = await makeLearner(open, layout, tables);
@@ -88,13 +82,15 @@ async function planOf(algorithm: Algorithm, open: OpenRun, config: TuneConfig, m
     const generate = createGenerator(environment, device, layout, tables.density, config.guidanceScale);
     const parts = trainPartsOf(open, {learner, generate, tables, pool, ...(clips && {clips})});
     const requests = clips ? [] : requestsOf(parts, 0);
+    const distilled = distilledOf(config, open.algorithm);
     const held = Math.min(config.monitor.prompts, environment.prompts('heldOut', config.monitor.prompts).length);
     return {
       geometry,
       rolloutBatches: requests.length,
       predictions: {
         rollout: requests.reduce((sum, one) => sum + predictionsOf(one), 0),
-        learning: geometry.transitions + anchorsOf(config, geometry),
+        learning: geometry.transitions + anchorsOf(config, geometry) + distilled.gradient,
+        distillation: distilled.frozen,
         evaluation: 2 * environment.prompts('heldOut', config.evaluation.prompts).length * config.evaluation.steps,
         look: held * config.monitor.samples * config.evaluation.steps,
       },
@@ -121,6 +117,16 @@ function anchorsOf(config: TuneConfig, {transitions, learntSteps}: Geometry): nu
   const passes = Number(innerEpochs);
   const steps = Math.max(1, Math.floor(learntSteps * Number(timestepFraction)));
   return passes * Math.ceil((transitions / passes / steps) * ANCHOR_SHARE);
+}
+
+/** What a distillation adds to an iteration, of all the trajectories that are learnt from. */
+function distilledOf(
+  {promptsPerIteration, samplesPerPrompt}: TuneConfig,
+  {work: {distillation, samples = samplesPerPrompt}}: ConfiguredAlgorithm,
+): {gradient: number; frozen: number} {
+  const clips = promptsPerIteration * Math.min(samples, samplesPerPrompt);
+  const {gradient = 0, frozen = 0} = distillation ?? {};
+  return {gradient: clips * gradient, frozen: clips * frozen};
 }
 
 function bytesOf({trainedParameters, trajectoryBytes}: Geometry, keepsOld: boolean, {lora}: PolicyPacking): Plan['bytes'] {
@@ -166,7 +172,6 @@ async function timeOf(parts: TrainParts, config: TuneConfig): Promise<NonNullabl
     if (++done === 2) break;
   }
   const each = rolloutSeconds + updateSeconds;
-  const byTime = config.minutes === undefined ? Infinity : Math.max(1, Math.ceil((config.minutes * 60) / each));
-  const count = Math.min(config.iterations ?? Infinity, byTime);
+  const count = iterationsIn(config, each);
   return {rolloutSeconds, updateSeconds, iterations: count, runSeconds: count * each};
 }

@@ -24,7 +24,8 @@ import type {Params} from '../tensor/tree.js';
 import {iterations, type TrainParts} from '../train.js';
 import type {Device} from '../engine/device.js';
 import {geometryOf} from './geometry.js';
-import type {TuneEvent} from './events.js';
+import {iterationsIn, spentOf} from './budget.js';
+import type {Geometry, TuneEvent} from './events.js';
 import {writeModelCard} from './modelCard.js';
 import {checkMinibatches} from './minibatches.js';
 import {openMonitor} from './monitor.js';
@@ -82,11 +83,7 @@ interface Progress {
 export async function tune(parts: TuneParts): Promise<RunSummary> {
   const {config, folder, environment, device, params, algorithm, judge, reward, report} = parts;
   const began = performance.now();
-  const pool = poolOf(parts);
-  const layout = packPolicyFor(environment, params, loraOf(config));
-  const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
-  const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
-  checkMinibatches(config, geometry, parts.rewardGradient === true);
+  const {pool, layout, tables, geometry} = prepare(parts);
   report({
     kind: 'geometry',
     geometry,
@@ -242,37 +239,49 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
 /** Whether something happens after this iteration that happens every so many, or never if `every` is 0. */
 const isDue = (every: number, iteration: number): boolean => every > 0 && iteration % every === 0;
 
-const fractionOf = ({iterations, minutes}: RunConfig, {state, learnSeconds}: Progress): number =>
-  Math.max(
-    iterations === undefined ? 0 : state.iteration / iterations,
-    minutes === undefined ? 0 : learnSeconds / (minutes * 60),
-  );
+const fractionOf = (config: RunConfig, {state, learnSeconds}: Progress): number => spentOf(config, state.iteration, learnSeconds);
 
 function estimateOf(
   config: RunConfig,
-  geometry: ReturnType<typeof geometryOf>,
+  geometry: Geometry,
   secondsPerClipStep: number,
 ): {secondsPerIteration: number; iterations: number; memoryBytes: number} {
   // A backward pass costs about two forward passes, and the evaluation that was timed holds the scoring too.
   const secondsPerIteration = secondsPerClipStep * (geometry.clips * geometry.steps + 3 * geometry.transitions);
-  const byTime = config.minutes === undefined ? Infinity : Math.max(1, Math.floor((config.minutes * 60) / secondsPerIteration));
   return {
     secondsPerIteration,
-    iterations: Math.min(config.iterations ?? Infinity, byTime),
+    iterations: iterationsIn(config, secondsPerIteration),
     memoryBytes: peakMemoryBytes() + geometry.trajectoryBytes,
   };
 }
 
+/** What follows from the settings and the weights alone. */
+export interface Prepared {
+  /** The prompts that the run trains on. */
+  readonly pool: readonly Prompt[];
+  readonly layout: PolicyPacking;
+  readonly tables: SamplerTables;
+  readonly geometry: Geometry;
+}
+
 /**
- * The prompts that a run trains on.
+ * Prepares a run, or a plan of it.
  *
- * @throws ConfigError if an iteration wants more than there are.
+ * @throws ConfigError if an iteration wants more prompts than there are, if its updates do not come out even, or if the adapter does
+ * not fit the network.
  */
-export function poolOf({
-  config,
-  environment,
-  algorithm,
-}: Pick<TuneParts, 'config' | 'environment' | 'algorithm'>): readonly Prompt[] {
+export function prepare(parts: Pick<TuneParts, 'config' | 'environment' | 'algorithm' | 'rewardGradient' | 'params'>): Prepared {
+  const {config, environment, algorithm, params, rewardGradient = false} = parts;
+  const pool = poolOf(parts);
+  const layout = packPolicyFor(environment, params, loraOf(config));
+  const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
+  const geometry = geometryOf(config, algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
+  checkMinibatches(config, geometry, rewardGradient);
+  return {pool, layout, tables, geometry};
+}
+
+/** The prompts, if there are as many as an iteration wants. */
+function poolOf({config, environment, algorithm}: Pick<TuneParts, 'config' | 'environment' | 'algorithm'>): readonly Prompt[] {
   const pool = environment.prompts('train', POOL);
   if (algorithm.clips || config.promptsPerIteration <= pool.length) return pool;
   throw new ConfigError(

@@ -8,11 +8,13 @@ import type {ConfiguredAlgorithm, Learner, PolicyInGraph, Scored, TrainState} fr
 import {ConfigError} from '../../src/errors.js';
 import {groupAdvantages} from '../../src/numeric/advantages.js';
 import {flowSde, wanSde} from '../../src/numeric/samplers/flowSde.js';
+import {odeTable} from '../../src/numeric/samplers/named.js';
 import {flowSigmas} from '../../src/numeric/schedule.js';
 import {normals} from '../../src/tensor/random.js';
 import {float32, type NdArray} from '../../src/tensor/ndarray.js';
-import type {Params} from '../../src/tensor/tree.js';
+import {mapTree, type Params} from '../../src/tensor/tree.js';
 import {tuneConfig} from '../../src/tune/schema.js';
+import {toTensor} from '../support/eager.js';
 import {cases, column, expectClose, expectOutput, numbers, tensor, values, type GoldenTensor} from '../support/golden.js';
 import {inputsOf} from '../support/flowPeers.js';
 import {rejection} from '../support/files.js';
@@ -58,11 +60,12 @@ async function learnOnce(
   change: Change,
   scored: readonly Scored[],
   state?: TrainState,
+  microbatch = 100,
 ): Promise<{updates: Params[][]; counts: number[]; state: TrainState}> {
   const updates: Params[][] = [];
   const counts: number[] = [];
   const learner: Learner = {
-    microbatch: 100,
+    microbatch,
     evaluate: async () => ({}),
     update: async (batches, transitions) => {
       updates.push([...batches]);
@@ -213,6 +216,131 @@ describe('grpo, what it learns from', () => {
   });
 });
 
+describe('grpo, what it distils', () => {
+  const one: Change = {anchorCoefficient: 0, distillationWeight: 2, distillationSteps: 50};
+  const points = (batches: readonly Params[]): Record<string, NdArray>[] =>
+    batches.flatMap((batch) =>
+      'point' in batch ? [{...(batch as Record<string, NdArray>), ...(batch['point'] as Record<string, NdArray>)}] : [],
+    );
+  /** Which samples were noised to the rows of a batch, found by the noise that is left when the clip is taken away. */
+  const noisesOf = (batch: Record<string, NdArray>, scored: readonly Scored[], sample: number): number[][] => {
+    const clean = scored[Math.floor(sample / 8)].trajectories.latents[STEPS].data.subarray(
+      2 * (sample % 8),
+      2 * (sample % 8) + 2,
+    );
+    return [...batch['time'].data].map((t, i) => [0, 1].map((j) => (batch['latent'].data[2 * i + j] - (1 - t) * clean[j]) / t));
+  };
+
+  it('nothing, unless it is asked to', async () => {
+    const {updates} = await learnOnce({}, scoredBatches(value));
+    expect(points(updates[0])).to.deep.equal([]);
+  });
+
+  it('every clip once in a pass, each at a time of its own, weighed to a mean beside the steps', async () => {
+    const scored = scoredBatches(value);
+    const {updates, counts} = await learnOnce({...one, innerEpochs: 2, minibatches: 2}, scored);
+    expect(counts).to.deep.equal([24, 24, 24, 24]);
+    const found = updates.map((batches) => points(batches));
+    expect(found.map((batches) => batches.map(({time}) => time.shape[0]))).to.deep.equal([[8], [8], [8], [8]]);
+    const times = odeTable(50).map(({time}) => Math.fround(time));
+    for (const [batch] of found) {
+      expect(new Set(batch['time'].data).size).to.equal(8);
+      for (const t of batch['time'].data) expect(times).to.include(t);
+      expectClose(batch['weight'].data, new Array<number>(8).fill(3), 1e-6);
+    }
+    // The noise of a clip is drawn from its number and its pass: what is left of a row without the clip.
+    for (const epoch of [0, 1]) {
+      const batches = found.slice(2 * epoch, 2 * epoch + 2).map(([batch]) => batch);
+      for (const sample of [...Array(16).keys()]) {
+        const key = {seed: 1, iteration: 1, purpose: 'grpoDistillationNoise', sample, step: epoch};
+        const noise = normals(key, new Float32Array(2));
+        const rows = batches.flatMap((batch) => noisesOf(batch, scored, sample));
+        expect(
+          rows.filter((row) => row.every((x, j) => Math.abs(x - noise[j]) < 1e-3)),
+          `sample ${sample}`,
+        ).to.have.length(1);
+      }
+    }
+  });
+
+  it('of the best and the worst, where only they are learnt from, in microbatches', async () => {
+    const {updates} = await learnOnce({...one, bestOf: 2}, scoredBatches(value), undefined, 5);
+    expect(points(updates[0]).map(({time}) => time.shape[0])).to.deep.equal([5, 3]);
+    expect(new Set(points(updates[0]).flatMap(({time}) => [...time.data])).size).to.equal(8);
+  });
+
+  it('with the gradient of both terms: the policy gradient of the steps, and λ times the mean distance of jumps', async () => {
+    const change: Change = {distillationWeight: 3, huberWidth: 0.2, anchorCoefficient: 0, distillationSteps: 6};
+    const scored = scoredBatches(value);
+    const {updates, counts} = await learnOnce(change, scored);
+    const [held, reference] = [0.55, 0.3];
+    const scaled =
+      (by: number | tf.Tensor): PolicyInGraph['predict'] =>
+      (batch) =>
+        tf.mul(batch['latent'] as tf.Tensor, by);
+    /** The learner's sum over the batches of an update, divided by its steps. */
+    const total =
+      (given: Change, batches: readonly Params[]) =>
+      (theta: tf.Tensor): tf.Scalar => {
+        const {loss, scalars} = configured(given);
+        const policy = {...policyOf(scaled(theta), scaled(reference)), predictHeld: scaled(held)};
+        const inputs = mapTree(scalars, (x: number) => tf.scalar(x));
+        const losses = batches.map((batch) => loss(policy, mapTree(batch, toTensor), inputs).loss);
+        return tf.div(tf.addN(losses), counts[0]);
+      };
+    // x̂0 = θ·x; the teacher's step from t to s, and the jump of the policy that is held from there.
+    const [point] = points(updates[0]);
+    const slow = (theta: number): number => {
+      const rows = [...point['time'].data].map((t, i) => {
+        const s = odeTable(6).find(({time}) => Math.fround(time) === t)!.nextTime;
+        const d = [0, 1].map((j) => {
+          const x = point['latent'].data[2 * i + j];
+          const z = (s / t) * x + (1 - s / t) * reference * x;
+          return theta * x - (s === 0 ? z : held * z);
+        });
+        return d.reduce((sum, e) => sum + (Math.hypot(e, 0.2) - 0.2) / 2, 0);
+      });
+      return rows.reduce((sum, row) => sum + row, 0) / rows.length;
+    };
+    const plain = updates[0].filter((batch) => !('point' in batch));
+    expect([plain.length, updates[0].length]).to.deep.equal([1, 2]);
+    const [theta, h] = [tf.scalar(0.7), 1e-4];
+    expectClose(total(change, updates[0])(theta), [values(total({}, plain)(theta))[0] + 3 * slow(0.7)], 1e-5, 1e-5);
+    const [both, steps] = [total(change, updates[0]), total({}, plain)].map((of_) => values(tf.grad(of_)(theta))[0]);
+    const jumps = (slow(0.7 + h) - slow(0.7 - h)) / (2 * h);
+    expect(Math.abs(3 * jumps)).to.be.above(0.1);
+    expectClose([both], [steps + 3 * jumps], 0, 1e-4);
+  });
+
+  it('towards the average, if that is the target', () => {
+    const asked: string[] = [];
+    const says =
+      (name: string): PolicyInGraph['predict'] =>
+      ({latent}) => {
+        asked.push(name);
+        return latent as tf.Tensor;
+      };
+    const {loss, scalars} = configured({distillationWeight: 1, distillationTarget: 'average'});
+    const policy = {...policyOf(says('policy'), says('teacher')), predictHeld: says('held'), predictAverage: says('average')};
+    const jump = {a: tf.ones([1]), b: tf.zeros([1])};
+    const point = {
+      latent: tf.ones([1, 2]),
+      time: tf.ones([1]),
+      scale: tf.ones([1]),
+      next: tf.ones([1]),
+      end: jump,
+      step: jump,
+      rest: jump,
+    };
+    loss(
+      policy,
+      {text: tf.ones([1, 1, 1]), weight: tf.ones([1]), point},
+      mapTree(scalars, (x: number) => tf.scalar(x)),
+    );
+    expect(asked.sort()).to.deep.equal(['average', 'policy', 'teacher']);
+  });
+});
+
 /** A policy whose prediction is given, or a multiple of the latent. */
 const policyOf = (predict: PolicyInGraph['predict'], reference: PolicyInGraph['predict']): PolicyInGraph => ({
   predict,
@@ -357,13 +485,21 @@ describe('grpo, what it refuses', () => {
       [{windowSize: 0, windowMove: 'sliding'}, 'windowMove'],
       [{windowDwell: 3}, 'windowDwell'],
       [{windowTo: 0.3}, 'windowTo'],
+      [{distillationSteps: 10}, 'distillationSteps'],
+      [{distillationTarget: 'average'}, 'distillationTarget'],
+      [{huberWidth: 0.1}, 'huberWidth'],
     ];
     for (const [settings, key] of wrong)
       expect(() => tuneConfig(grpo, settings), key).to.throw(
         ConfigError,
         new RegExp(`${key}(\\.judge)?: has no effect in this run`),
       );
-    for (const settings of [{floors: {}}, {objective: 'guard'}, {objective: 'dppo', minibatches: 2, klThreshold: 1}])
+    for (const settings of [
+      {floors: {}},
+      {objective: 'guard'},
+      {objective: 'dppo', minibatches: 2, klThreshold: 1},
+      {distillationWeight: 1, huberWidth: 0.1},
+    ])
       expect(() => tuneConfig(grpo, settings)).not.to.throw();
   });
 

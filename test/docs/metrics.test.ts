@@ -99,7 +99,7 @@ describe('logged metrics', function () {
     const reward = composeReward('brightness + nearTarget', [brightness, nearTarget]);
     const logged = new Set<string>();
     for (const options of [
-      {objective: 'dppo', minibatches: 2, klCoefficient: 0.1, klTarget: 1, anchorCoefficient: 0.1},
+      {objective: 'dppo', minibatches: 2, klCoefficient: 0.1, klTarget: 1, anchorCoefficient: 0.1, distillationWeight: 1},
       {combination: 'constrained', floors: {nearTarget: 0}},
     ]) {
       for (const name of await loggedBy(grpo, options, reward)) logged.add(name);

@@ -1,8 +1,8 @@
 /** The Bradley-Terry network: its loss and its optimum in closed form, and that it finds what is behind labels with mistakes. */
 import {expect} from 'chai';
 import type {Device} from '../../src/engine/device.js';
-import {mislabelled, pairAccuracy, rankedPairs} from '../../src/fit/preferencePairs.js';
-import type {PreferencePair} from '../../src/numeric/comparedPairs.js';
+import {mislabelled, pairAccuracy} from '../../src/fit/preferencePairs.js';
+import {comparedPairs, type PreferencePair} from '../../src/numeric/comparedPairs.js';
 import {preferenceScores, trainPreference, type PreferencePlan} from '../../src/fit/trainPreference.js';
 import type {EmbeddedPairs} from '../../src/fit/trainMap.js';
 import {preferenceParams} from '../../src/models/preferenceNetwork.js';
@@ -68,7 +68,8 @@ describe('trainPreference', function () {
       }
       const total = (i: number): number => clips.video.data[i * WIDTH] * Math.sign(clips.text.data[i * WIDTH]);
       const totals = Array.from({length: 1024}, (_, i) => total(i));
-      return {clips, pairs: rankedPairs(totals, group)};
+      const captions = totals.map((_, i) => `${Math.floor(i / group)}`);
+      return {clips, pairs: comparedPairs(totals, captions, 'all').pairs};
     };
     const [seen, unseen] = [judged('seen'), judged('unseen')];
     const {params} = await train(seen.clips, mislabelled(seen.pairs, 0.1, 5), {steps: 400, batch: 64, hidden: 32});

@@ -1,9 +1,10 @@
 /** Does GRPO learn? The Gaussian toy says where every objective and every way to combine rewards has to arrive. */
 import {expect} from 'chai';
 import {grpo} from '../../algorithms/grpo.js';
+import {gaussianToyDeviation} from '../../environments/gaussianToy.js';
 import {nearTargetLevel as target} from '../../rewards/nearTarget.js';
 import type {Device} from '../../src/engine/device.js';
-import {samplerTables} from '../../src/numeric/samplers/named.js';
+import {odeTable, samplerTables} from '../../src/numeric/samplers/named.js';
 import type {Transition} from '../../src/numeric/samplers/sampler.js';
 import {baseMeans, generated, greyReward, greySum, openTestDevice, rootOf, trainToy, type ToyRun} from '../support/toy.js';
 
@@ -76,6 +77,36 @@ describe('grpo on gaussianToy', function () {
       return ((-2 * d) / Math.sqrt(2 * v * v + 4 * v * d * d)) * (noisySlope / noisySteps);
     };
     means.forEach((mu, c) => expect(mu, `from ${baseMeans[c]}`).to.be.closeTo(stop(pull, kl, baseMeans[c]), 0.03));
+  });
+
+  it('the distillation stops it where the closed form says', async () => {
+    // In the wide part of its distance the gradient is E[d]·∂x̂0/∂μ/c, and d is affine in the means of clip, policy and teacher.
+    const [huberWidth, weight, distillationSteps] = [5, 19, 3];
+    const s2 = gaussianToyDeviation ** 2;
+    const jump = (t: number): {gain: number; slope: number} => {
+      const gain = t === 0 ? 1 : ((1 - t) * s2) / ((1 - t) ** 2 * s2 + t * t);
+      return {gain, slope: 1 - (1 - t) * gain};
+    };
+    const penalty = (mu: number, m: number): number => {
+      const clip = generated(table, mu).mean;
+      const each = odeTable(distillationSteps).map(({time: t, nextTime: s}) => {
+        const {gain, slope} = jump(t);
+        const x = (1 - t) * clip;
+        const z = (s / t) * x + (1 - s / t) * (slope * m + gain * x);
+        const target = jump(s).slope * mu + jump(s).gain * z;
+        return ((slope * mu + gain * x - target) * slope) / huberWidth;
+      });
+      return (weight * each.reduce((sum, one) => sum + one, 0)) / each.length;
+    };
+    const options = {distillationWeight: weight, huberWidth, distillationSteps};
+    const {means, metrics} = await learn(options, {reward: linear, iterations: 100});
+    const pull = noisySlope / (noisySteps * Math.sqrt(variance));
+    means.forEach((mu, c) => {
+      const wanted = rootOf((at) => pull - penalty(at, baseMeans[c]), baseMeans[c], baseMeans[c] + 1);
+      expect(wanted - baseMeans[c]).to.be.within(0.1, 0.3);
+      expect(mu, `from ${baseMeans[c]}`).to.be.closeTo(wanted, 0.03);
+    });
+    expect(metrics['policy/distillation']).to.be.above(0);
   });
 
   // Under r = x every prompt goes equally far: slope/(K·deviation·β·κ).

@@ -18,13 +18,13 @@ import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
 import type {NdArray} from '../../src/tensor/ndarray.js';
 import {leaves, mapTree, type Params} from '../../src/tensor/tree.js';
 import {readPolicy} from '../../src/tune/policyWeights.js';
-import {loraOf, optionsOf, tuneConfig} from '../../src/tune/schema.js';
-import {tune} from '../../src/tune/tune.js';
+import {loraOf, tuneConfig} from '../../src/tune/schema.js';
 import {bareContext} from '../support/bareContext.js';
 import {rejection, temporaryFolder} from '../support/files.js';
 import {expectClose} from '../support/golden.js';
 import {nano, noisyWeights} from '../support/nano.js';
 import {runCommand} from '../support/runCommand.js';
+import {tuneRun} from '../support/tuneRun.js';
 
 const start = noisyWeights(nano);
 const settings = {
@@ -64,23 +64,16 @@ describe('tune with an adapter', function () {
     {stopAfter, resume = false, params = start}: {stopAfter?: number; resume?: boolean; params?: Params} = {},
   ): Promise<RunSummary> {
     const algorithm = algorithms.get(name);
-    const config = tuneConfig(algorithm, {...settings, ...sizesOf(name), ...change});
-    const stop = new AbortController();
-    return tune({
-      config,
+    return tuneRun({
+      config: tuneConfig(algorithm, {...settings, ...sizesOf(name), ...change}),
       folder: into,
       environment: nano,
-      algorithm: algorithm.configure(optionsOf(algorithm, config)),
+      algorithm,
       reward: await brightness.open(bareContext(nano, device)),
-      rewardGradient: algorithm.needs.differentiableReward,
-      judge: undefined,
       device,
       params,
       resume,
-      signal: stop.signal,
-      report: (event) => {
-        if (event.kind === 'iteration' && event.iteration === stopAfter) stop.abort();
-      },
+      stopAfter,
     });
   }
 

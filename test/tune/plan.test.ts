@@ -6,18 +6,19 @@ import {gaussianToy} from '../../environments/gaussianToy.js';
 import {nearTarget} from '../../rewards/nearTarget.js';
 import {algorithms} from '../../src/builtins.js';
 import type {Device} from '../../src/engine/device.js';
+import type {Environment} from '../../src/environment.js';
 import {ConfigError} from '../../src/errors.js';
 import {createRunFolder} from '../../src/run/runFolder.js';
 import {writeWeights} from '../../src/run/weights.js';
 import type {NdArray} from '../../src/tensor/ndarray.js';
-import type {Branch} from '../../src/tensor/tree.js';
+import {leaves, type Branch} from '../../src/tensor/tree.js';
 import {checkMemory, planRun} from '../../src/tune/plan.js';
-import {optionsOf, tuneConfig} from '../../src/tune/schema.js';
-import {tune} from '../../src/tune/tune.js';
+import {tuneConfig} from '../../src/tune/schema.js';
 import {bareContext} from '../support/bareContext.js';
 import {rejection, temporaryFolder} from '../support/files.js';
 import {runCommand} from '../support/runCommand.js';
 import {openTestDevice} from '../support/toy.js';
+import {tuneRun} from '../support/tuneRun.js';
 
 const toy = gaussianToy();
 const params = toy.initialise(0);
@@ -40,45 +41,86 @@ const cases: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   nft: {drawsPerClip: 2, innerEpochs: 2},
   direct: {variant: 'draftLv', draws: 3, minibatches: 2, distillationWeight: 0},
 };
+/** Settings in which a consistency distillation asks the network too. */
+const distilling: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>> = {
+  grpo: [
+    {windowSize: 2, sharedStart: false, bestOf: 4, innerEpochs: 2, minibatches: 2, anchorCoefficient: 0, distillationWeight: 1},
+  ],
+  direct: [
+    {distillationWeight: 1},
+    {variant: 'draftK', gradientSteps: 2, distillationWeight: 1, innerEpochs: 2},
+    {variant: 'draftLv', draws: 3, distillationWeight: 1},
+    {variant: 'draftK', gradientSteps: 2, distillationWeight: 0},
+  ],
+};
 
 describe('tune/plan', function () {
   this.timeout(120_000);
   const folder = temporaryFolder();
 
-  /** Rows that the network was given in the second iteration of a real run. */
-  async function counted(name: string): Promise<{rollout: number; learning: number; updates: number}> {
-    const rows = {rollout: 0, learning: 0, updates: 0};
+  /**
+   * Rows that the network was given in the second iteration of a real run: in rollouts, as transitions of updates, and in updates all
+   * told, which is counted where their graphs are traced.
+   */
+  async function counted(
+    name: string,
+    options: Readonly<Record<string, unknown>>,
+  ): Promise<{rollout: number; learning: number; asked: number; updates: number}> {
+    const rows = {rollout: 0, learning: 0, asked: 0, updates: 0};
+    let traced = 0;
+    const askedBy = new Map<string, number>();
+    const shapesOf = (branch: Branch<unknown>): string =>
+      leaves(branch as Branch<{shape: readonly number[]}>)
+        .map(([path, {shape}]) => `${path}:${shape.join('x')}`)
+        .sort()
+        .join();
+    const environment: Environment = {
+      ...toy,
+      policy: {
+        ...toy.policy,
+        denoise: (weights, latent, time, text) => {
+          traced += latent.shape[0];
+          return toy.policy.denoise(weights, latent, time, text);
+        },
+      },
+    };
     const device = await openTestDevice();
     const counting: Device = {
       ...device,
       jit: (called, fn) => {
-        const run = device.jit(called, fn);
-        return (inputs, options) => {
+        const run = device.jit(called, (inputs) => {
+          const before = traced;
+          const made = fn(inputs);
+          if (called === 'learn/accumulate') askedBy.set(shapesOf(inputs['batch'] as Branch<unknown>), traced - before);
+          return made;
+        });
+        return async (inputs, given) => {
           const rowsOf = (branch: Branch<unknown>): number => (branch['text'] as NdArray).shape[0];
           if (called === 'rollout/step' || called === 'rollout/deterministicStep') rows.rollout += rowsOf(inputs);
-          if (called === 'learn/accumulate') rows.learning += rowsOf(inputs['batch'] as Branch<unknown>);
           if (called === 'learn/apply') rows.updates++;
-          return run(inputs, options);
+          const done = await run(inputs, given);
+          if (called === 'learn/accumulate') {
+            const batch = inputs['batch'] as Branch<unknown>;
+            rows.learning += rowsOf(batch);
+            rows.asked += askedBy.get(shapesOf(batch))!;
+          }
+          return done;
         };
       },
     };
     const algorithm = algorithms.get(name);
-    const config = tuneConfig(algorithm, {...settings, ...cases[name]});
+    const config = tuneConfig(algorithm, {...settings, ...options});
     let first = {...rows};
     let second = {...rows};
     try {
-      await tune({
+      await tuneRun({
         config,
         folder: await createRunFolder(join(folder(), 'run'), {force: true}),
-        environment: toy,
-        algorithm: algorithm.configure(optionsOf(algorithm, config)),
-        reward: await nearTarget.open(bareContext(toy, device)),
-        rewardGradient: algorithm.needs.differentiableReward,
-        judge: undefined,
+        environment,
+        algorithm,
+        reward: await nearTarget.open(bareContext(environment, device)),
         device: counting,
         params,
-        resume: false,
-        signal: new AbortController().signal,
         report: (event) => {
           if (event.kind === 'iteration') [first, second] = [second, {...rows}];
         },
@@ -89,6 +131,7 @@ describe('tune/plan', function () {
     return {
       rollout: second.rollout - first.rollout,
       learning: second.learning - first.learning,
+      asked: second.asked - first.asked,
       updates: second.updates - first.updates,
     };
   }
@@ -97,20 +140,34 @@ describe('tune/plan', function () {
     it(`counts what a run of ${name} then does`, async () => {
       const algorithm = algorithms.get(name);
       const config = tuneConfig(algorithm, {...settings, ...cases[name]});
-      const plan = await planRun(algorithm, {config, params}, {measure: false});
+      const plan = await planRun({config, params}, {measure: false});
       const {rollout, learning} = plan.predictions;
-      expect({rollout, learning, updates: plan.geometry.updates}).to.deep.equal(await counted(name));
+      const {asked: _, ...found} = await counted(name, cases[name]);
+      expect({rollout, learning, updates: plan.geometry.updates}).to.deep.equal(found);
       expect(plan.predictions.evaluation).to.equal(2 * 4 * 3);
       expect(plan.bytes.optimizer).to.equal(3 * 4 * plan.geometry.trainedParameters);
       expect(plan.time).to.equal(undefined);
     });
   }
 
+  for (const [name, list] of Object.entries(distilling)) {
+    for (const options of list) {
+      it(`counts what a distillation asks the network in a run of ${name}, ${JSON.stringify(options)}`, async () => {
+        const algorithm = algorithms.get(name);
+        const config = tuneConfig(algorithm, {...settings, ...options});
+        const {predictions} = await planRun({config, params}, {measure: false});
+        const found = await counted(name, options);
+        expect(predictions.learning + predictions.distillation).to.equal(found.asked);
+        expect(predictions.distillation > 0).to.equal(options['distillationWeight'] === 1);
+      });
+    }
+  }
+
   it('refuses minibatches that do not divide, and names the nearest that do', async () => {
     const refused = async (name: string, options: Readonly<Record<string, unknown>>): Promise<string> => {
       const algorithm = algorithms.get(name);
       const config = tuneConfig(algorithm, {...settings, ...options});
-      const error = await rejection(planRun(algorithm, {config, params}, {measure: false}));
+      const error = await rejection(planRun({config, params}, {measure: false}));
       expect(error).to.be.instanceOf(ConfigError);
       return error.message;
     };

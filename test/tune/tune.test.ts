@@ -28,12 +28,12 @@ import {readWeights, writeWeights} from '../../src/run/weights.js';
 import {composeReward} from '../../src/rewards/composeReward.js';
 import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
 import {runTuning} from '../../src/tune/open.js';
-import {optionsOf, tuneConfig, type TuneConfig} from '../../src/tune/schema.js';
-import {tune, type TuneParts} from '../../src/tune/tune.js';
+import {tuneConfig, type TuneConfig} from '../../src/tune/schema.js';
 import {bareContext} from '../support/bareContext.js';
 import {rejection, temporaryFolder} from '../support/files.js';
 import {noisyWeights} from '../support/nano.js';
 import {runCommand} from '../support/runCommand.js';
+import {tuneRun, type TuneRun} from '../support/tuneRun.js';
 
 const nano = fluentClips('nano');
 const worlds = {
@@ -73,36 +73,25 @@ describe('tune', function () {
   after(() => device.close());
 
   /** What a run here may differ in. */
-  interface Change extends Partial<Pick<TuneParts, 'config' | 'resume' | 'signal'>> {
+  interface Change extends Partial<Pick<TuneRun, 'config' | 'resume' | 'signal' | 'algorithm' | 'stopAfter'>> {
     readonly world?: keyof typeof worlds;
     readonly reward?: RewardModule;
-    readonly algorithm?: Algorithm;
-    /** Ctrl-C while this iteration is reported. */
-    readonly stopAfter?: number;
   }
 
   /** Runs in a world, without a judge. */
   async function run(folder: RunFolder, iterations: number, change: Change = {}): Promise<RunSummary> {
-    const {environment, params} = worlds[change.world ?? 'gaussianToy'];
-    const config = change.config ?? configOf(environment, {iterations});
-    const {reward = nearTarget, resume = false, stopAfter} = change;
-    const algorithm: Algorithm = change.algorithm ?? algorithms.get('ddpo');
-    const stop = new AbortController();
-    return tune({
+    const {world = 'gaussianToy', reward = nearTarget, algorithm = algorithms.get('ddpo'), config: given, ...how} = change;
+    const {environment, params} = worlds[world];
+    const config = given ?? configOf(environment, {iterations});
+    return tuneRun({
+      ...how,
       config,
       folder,
       environment,
-      algorithm: algorithm.configure(optionsOf(algorithm, config)),
+      algorithm,
       reward: await reward.open(bareContext(environment, device)),
-      rewardGradient: algorithm.needs.differentiableReward,
-      judge: undefined,
       device,
       params,
-      resume,
-      signal: change.signal ?? stop.signal,
-      report: (event) => {
-        if (event.kind === 'iteration' && event.iteration === stopAfter) stop.abort();
-      },
     });
   }
 
