@@ -10,6 +10,7 @@ import {presets} from './peerNetwork.js';
 import {benchRollout} from './rollout.js';
 import {benchSinkhorn, sinkhornSizes} from './sinkhorn.js';
 import {benchTrain} from './train.js';
+import {benchTransportShare} from './transportShare.js';
 
 /** What is measured, and at which sizes. */
 const kinds: Readonly<Record<string, {bench: (size: string) => Promise<void>; sizes: readonly string[]}>> = {
@@ -20,6 +21,7 @@ const kinds: Readonly<Record<string, {bench: (size: string) => Promise<void>; si
   direct: {bench: benchDirect(false), sizes: Object.keys(presets)},
   'direct+cd': {bench: benchDirect(true), sizes: Object.keys(presets)},
   'direct-memory': {bench: benchDirectMemory, sizes: ['mini']},
+  'transport-share': {bench: benchTransportShare, sizes: ['mini']},
   sinkhorn: {bench: benchSinkhorn, sizes: sinkhornSizes},
   not: {bench: benchNeuralTransport, sizes: neuralTransportSizes},
 };
