@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- direct/mini`: peak memory and time of the updates of direct reward backpropagation, by the steps with gradient, the
+ * `npm run bench -- direct-memory/mini`: peak memory and time of the updates of direct reward backpropagation, by the steps with gradient, the
  * sampler's steps and recomputation. Every line is a process of its own, since a process never gives its peak back.
  */
 import {spawnSync} from 'node:child_process';
@@ -45,7 +45,7 @@ export function benchDirectMemory(preset: string): Promise<void> {
   for (const c of CASES) {
     const args = [...process.execArgv, fileURLToPath(import.meta.url), preset, JSON.stringify(c)];
     const {status} = spawnSync(process.execPath, args, {stdio: 'inherit'});
-    if (status !== 0) throw new Error(`bench: direct/${preset} ${JSON.stringify(c)} ended with ${status}.`);
+    if (status !== 0) throw new Error(`bench: direct-memory/${preset} ${JSON.stringify(c)} ended with ${status}.`);
   }
   return Promise.resolve();
 }
@@ -98,7 +98,7 @@ async function measure(preset: string, {samplingSteps, ...options}: Case): Promi
     await lastValueFrom(algorithm.learn(of(scored), state, {learner, seed: 0, reward: reward.differentiable!}));
   };
   const times = await repeat(3, 1, update);
-  emit(`direct/${preset}`, times, {
+  emit(`direct-memory/${preset}`, times, {
     clips: microbatch,
     ...options,
     samplingSteps,

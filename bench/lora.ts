@@ -1,7 +1,8 @@
 /**
- * One update of `rlft run ddpo` at `mini`, 64 transitions in microbatches of 32: all weights against an adapter.
+ * One update of `rlft run ddpo` at `mini`, 64 transitions: all weights against an adapter, and microbatches of one size against others.
  *
  *   npx tsx bench/lora.ts full 16       # both in turn: least and median processor seconds, and their ratio to the first
+ *   npx tsx bench/lora.ts full full/8   # in microbatches of the size that `rlft run` takes, and of 8
  *   npx tsx bench/lora.ts 16            # one alone: the memory is its own
  *
  * BENCH_THREADS and BENCH_REPS (rounds, times 8) are read from the environment.
@@ -10,15 +11,16 @@ import {ddpo} from '../algorithms/ddpo.js';
 import {fluentClips} from '../environments/fluentClips/fluentClips.js';
 import {openOrtDevice} from '../src/engine/ortDevice.js';
 import {createLearner} from '../src/learn/learner.js';
-import {gatherTransitions, stochasticTransitions} from '../src/learn/transitions.js';
+import {chunks, gatherTransitions, stochasticTransitions} from '../src/learn/transitions.js';
 import {samplerTables} from '../src/numeric/samplers/named.js';
 import {createGenerator} from '../src/rollout/generate.js';
 import {packPolicyFor} from '../src/rollout/residentPolicy.js';
 import {defaultTargets} from '../src/run/runSchema.js';
 import {readWeights} from '../src/run/weights.js';
+import {microbatchFor} from '../src/tune/tune.js';
 import {repeat, THREADS, type Took} from './measure.js';
 
-const MICROBATCH = 32;
+const TRANSITIONS = 64;
 const ROUNDS = 8;
 
 const environment = fluentClips('mini');
@@ -29,11 +31,13 @@ const {loss, scalars, optimizer} = ddpo.configure(ddpo.options.parse({windowSize
 /** A learner of its own device, and one update of it. */
 async function contestant(mode: string): Promise<{mode: string; parameters: number; update: () => Promise<void>}> {
   const device = await openOrtDevice('cpu', {provider: 'cpu', threads: THREADS}, {});
-  const rank = Number(mode);
-  const lora = mode === 'full' ? undefined : {rank, alpha: 2 * rank, targets: defaultTargets, seed: 42};
+  const [tuned, given] = mode.split('/');
+  const rank = Number(tuned);
+  const lora = tuned === 'full' ? undefined : {rank, alpha: 2 * rank, targets: defaultTargets, seed: 42};
   const layout = packPolicyFor(environment, params, lora);
   const common = {environment, device, layout, loss, scalars, optimizer, density: tables.density, guidanceScale: 1};
-  const learner = await createLearner({...common, microbatch: MICROBATCH, reference: params});
+  const microbatch = given === undefined ? microbatchFor(layout) : Number(given);
+  const learner = await createLearner({...common, microbatch, reference: params});
   const generate = createGenerator(environment, device, layout, tables.density, 1);
   const trajectories = await generate(learner.acting, {
     prompts: environment.prompts('train', 4),
@@ -45,11 +49,9 @@ async function contestant(mode: string): Promise<{mode: string; parameters: numb
     sharedStart: false,
   });
   const scored = [{trajectories, rewards: new Float32Array(32)}];
-  const refs = stochasticTransitions(scored).slice(0, 2 * MICROBATCH);
+  const refs = stochasticTransitions(scored).slice(0, TRANSITIONS);
   const advantages = Float32Array.from({length: 32}, (_, i) => (i % 2 ? 1 : -1));
-  const batches = [refs.slice(0, MICROBATCH), refs.slice(MICROBATCH)].map((part) =>
-    gatherTransitions(scored, part, [advantages]),
-  );
+  const batches = chunks(refs, microbatch).map((part) => gatherTransitions(scored, part, [advantages]));
   return {
     mode,
     parameters: layout.trained.size,

@@ -36,6 +36,7 @@ const rounded = (x: number, digits = 6): number => Number(x.toFixed(digits));
  *
  * @param clips (or other things) of a repetition: `value` is how many a second, in `unit`; without, it is seconds.
  * @param operations floating-point operations of a repetition.
+ * @param variant what is added to the engine's name where the work is not the peer's.
  */
 export function emit(
   name: string,
@@ -43,15 +44,16 @@ export function emit(
   {
     clips,
     operations,
+    variant = '',
     unit = clips === undefined ? 's' : 'clips/s',
     ...more
-  }: {clips?: number; operations?: number; unit?: string; [extra: string]: unknown},
+  }: {clips?: number; operations?: number; variant?: string; unit?: string; [extra: string]: unknown},
 ): void {
   const wall = times.map((t) => t.wall).sort((a, b) => a - b);
   const cpu = Math.min(...times.map((t) => t.cpu));
   const value = (seconds: number): number => rounded(clips === undefined ? seconds : clips / seconds);
   const line = {
-    name: `${name}/rlft`,
+    name: `${name}/rlft${variant}`,
     value: value(wall[0]),
     unit,
     n: times.length,

@@ -57,13 +57,12 @@ export function forwardOperations(c: PeerConfig, withText: boolean): number {
 export function initialisePeer(c: PeerConfig, seed: number): Params {
   const init = initialiser(seed);
   const d = c.width;
-  const blocks = (n: number, make: () => Params): Params => Object.fromEntries(Array.from({length: n}, (_, i) => [i, make()]));
   return {
     text: {
       embedding: init.normal([VOCABULARY, d], 1),
       position: init.normal([c.text, d], 0.02),
       null: init.normal([c.text, d], 0.02),
-      blocks: blocks(TEXT_LAYERS, () => ({...core(init, d), norm1: affine(init, d), norm2: affine(init, d)})),
+      blocks: blocks(TEXT_LAYERS, () => plainParams(init, d)),
     },
     patch: init.linear(PATCH_SIZE, d),
     position: init.normal([tokensOf(c), d], 0.02),
@@ -84,16 +83,22 @@ const core = (init: Initialiser, d: number): Params => ({
   feedForward: {in: init.linear(d, EXPANSION * d), out: init.linear(EXPANSION * d, d)},
 });
 const affine = (init: Initialiser, d: number): Params => ({scale: init.ones([d]), shift: init.zeros([d])});
+const plainParams = (init: Initialiser, d: number): Params => ({
+  ...core(init, d),
+  norm1: affine(init, d),
+  norm2: affine(init, d),
+});
+const blocks = (n: number, make: () => Params): Params => Object.fromEntries(Array.from({length: n}, (_, i) => [i, make()]));
 
 /** Frozen while a policy is fine-tuned. */
 export const isText = (path: string): boolean => path.startsWith('text.');
 
 /** Attention of a block, from normalised tokens to the output projection. */
 function attend(
-  c: PeerConfig,
+  c: Pick<PeerConfig, 'heads'>,
   params: Branch<tf.Tensor>,
   x: tf.Tensor,
-  keyBias: tf.Tensor,
+  keyBias: tf.Tensor | undefined,
   rotate: (y: tf.Tensor) => tf.Tensor,
 ): tf.Tensor {
   const [batch, n, d] = x.shape as [number, number, number];
@@ -107,6 +112,19 @@ function attend(
   }) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const out = attention(rotate(q), rotate(k), v, 1 / Math.sqrt(d / c.heads), keyBias);
   return linear(branch(params, 'proj'), tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [batch, n, d]));
+}
+
+/** A plain pre-norm block: attention and feed-forward on the residual stream. */
+function plainBlock(heads: number, params: Branch<tf.Tensor>, x: tf.Tensor, keyBias?: tf.Tensor): tf.Tensor {
+  const norm = (name: string, y: tf.Tensor): tf.Tensor => {
+    const p = branch(params, name);
+    return tf.add(tf.mul(layerNorm(y), weight(p, 'scale')), weight(p, 'shift'));
+  };
+  const attended = tf.add(
+    x,
+    attend({heads}, params, norm('norm1', x), keyBias, (y) => y),
+  );
+  return tf.add(attended, geluFeedForward(branch(params, 'feedForward'), norm('norm2', attended)));
 }
 
 /**
@@ -124,16 +142,7 @@ export function encodePeer(
   const text = branch(params, 'text');
   let keyBias = tf.mul(tf.cast(tf.equal(tokens, 0), 'float32'), PADDING_BIAS);
   let x = tf.add(tf.gather(weight(text, 'embedding'), tokens as tf.Tensor2D), weight(text, 'position'));
-  const norm = (p: Branch<tf.Tensor>, y: tf.Tensor): tf.Tensor =>
-    tf.add(tf.mul(layerNorm(y), weight(p, 'scale')), weight(p, 'shift'));
-  for (let i = 0; i < TEXT_LAYERS; i++) {
-    const block = branch(branch(text, 'blocks'), String(i));
-    x = tf.add(
-      x,
-      attend(c, block, norm(branch(block, 'norm1'), x), keyBias, (y) => y),
-    );
-    x = tf.add(x, geluFeedForward(branch(block, 'feedForward'), norm(branch(block, 'norm2'), x)));
-  }
+  for (let i = 0; i < TEXT_LAYERS; i++) x = plainBlock(c.heads, branch(branch(text, 'blocks'), String(i)), x, keyBias);
   if (drop) {
     const shown = tf.sub(1, drop);
     const rows = (t: tf.Tensor): tf.Tensor => tf.reshape(t, [-1, 1, 1]);
@@ -185,6 +194,44 @@ export function denoisePeer(
     x = tf.add(x, tf.mul(geluFeedForward(branch(block, 'feedForward'), modulatedNorm(x, scale2, shift2)), gate2));
   }
   return linear(branch(params, 'out'), layerNorm(tf.slice(x, [0, c.text, 0], [batch, tokens, d])));
+}
+
+const ENCODER = {layers: 4, heads: 4, out: 64};
+/** Width of the peer's frozen video encoder. */
+const encoderWidth = (c: PeerConfig): number => (c.width <= 96 ? 96 : 128);
+
+/** Parameters of the peer's frozen video encoder. */
+export function initialiseEncoder(c: PeerConfig, seed: number): Params {
+  const init = initialiser(seed);
+  const d = encoderWidth(c);
+  return {
+    in: init.linear(PATCH_SIZE, d),
+    position: init.normal([tokensOf(c), d], 0.02),
+    blocks: blocks(ENCODER.layers, () => plainParams(init, d)),
+    norm: affine(init, d),
+    query: init.normal([1, d], 0.02),
+    out: init.linear(d, ENCODER.out),
+  };
+}
+
+/** Operations of one clip's pass through it, as the peer counts them. */
+export function encoderOperations(c: PeerConfig): number {
+  const [tokens, d] = [tokensOf(c), encoderWidth(c)];
+  return ENCODER.layers * (2 * (4 + 2 * EXPANSION) * d * d * tokens + 4 * tokens * tokens * d) + 2 * PATCH_SIZE * d * tokens;
+}
+
+/** Cosine of the embedding of patch tokens `[B, tokens, PATCH_SIZE]` and a goal `[B, 64]` of length 1: `[B]`. */
+export function encoderReward(params: Branch<tf.Tensor>, clip: tf.Tensor, goal: tf.Tensor): tf.Tensor {
+  let x = tf.add(linear(branch(params, 'in'), clip), weight(params, 'position'));
+  for (let i = 0; i < ENCODER.layers; i++) x = plainBlock(ENCODER.heads, branch(branch(params, 'blocks'), String(i)), x);
+  const norm = branch(params, 'norm');
+  x = tf.add(tf.mul(layerNorm(x), weight(norm, 'scale')), weight(norm, 'shift'));
+  const [batch, tokens, d] = x.shape as [number, number, number];
+  const logits = tf.matMul(tf.reshape(x, [batch * tokens, d]), weight(params, 'query'), false, true);
+  const shares = tf.softmax(tf.reshape(tf.div(logits, Math.sqrt(d)), [batch, 1, tokens]));
+  const pooled = tf.reshape(tf.matMul(shares, x), [batch, d]);
+  const embedding = linear(branch(params, 'out'), pooled);
+  return tf.div(tf.sum(tf.mul(embedding, goal), -1), tf.norm(embedding, 2, -1));
 }
 
 /** Times below this weigh no more than it. */

@@ -24,7 +24,7 @@ const PROMPTS = 4;
 const STEPS = 10;
 
 /** The peer's schedule: next = a·latent + b·x̂0 + std·noise at `time`. */
-function flowSchedule(noiseLevel = 0.7, shift = 3): {a: number; b: number; std: number; time: number}[] {
+export function flowSchedule(noiseLevel = 0.7, shift = 3): {a: number; b: number; std: number; time: number}[] {
   const s = Array.from({length: STEPS + 1}, (_, i) => (shift * (1 - i / STEPS)) / (1 + (shift - 1) * (1 - i / STEPS)));
   return s.slice(0, -1).map((time, i) => {
     const d = s[i + 1] - time;

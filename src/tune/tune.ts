@@ -35,8 +35,10 @@ import {loraOf} from './schema.js';
 
 /** Prompts that training draws from, the first ones of the split. */
 const POOL = 512;
-/** Clips of one rollout batch and transitions of one microbatch. */
+/** Clips of one rollout batch, and most transitions of one microbatch. */
 export const DEVICE_BATCH = 32;
+/** Transitions of one microbatch of a network with as many parameters as this or more. */
+const LARGE = {parameters: 300_000, microbatch: 8};
 /**
  * Replayed log-probabilities may differ by this much on average, nats per element. Rollout and replay agree to the bit on one
  * device; latents rounded to half precision differ by 2e-6 and more, and the more the smaller the latent.
@@ -307,6 +309,13 @@ export function trainPartsOf(
   };
 }
 
+/**
+ * Transitions of one microbatch. The passes of a small network cost the same however few they are of; those of a large one are bound by
+ * memory, and few of them stay in the caches (docs/performance.md, "Clips of one pass").
+ */
+export const microbatchFor = ({trained, lora}: PolicyPacking): number =>
+  (lora?.base ?? trained).size < LARGE.parameters ? DEVICE_BATCH : LARGE.microbatch;
+
 /** The learner of a run, at the beginning or where a snapshot left it. */
 export function makeLearner(
   parts: Pick<TuneParts, 'config' | 'environment' | 'algorithm' | 'reward' | 'rewardGradient' | 'device' | 'params'>,
@@ -325,7 +334,7 @@ export function makeLearner(
       optimizer: algorithm.optimizer,
       density: tables.density,
       guidanceScale: config.guidanceScale,
-      microbatch: DEVICE_BATCH,
+      microbatch: microbatchFor(layout),
       keepsOld: algorithm.keepsOld ?? false,
       reference: params,
       ...(rewardGradient && reward.differentiable && {reward: reward.differentiable}),
