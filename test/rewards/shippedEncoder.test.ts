@@ -36,13 +36,12 @@ describe('the encoder that ships', function () {
     }
   });
 
-  it('tells nouns, colours, motions and numbers apart as docs/encoders.md says, and relations not', async () => {
+  it('tells nouns, colours, motions, relations and numbers apart as docs/encoders.md says', async () => {
     const {encoder, params} = await openFrozenEncoder(mini, 'shipped');
     const session = await openEncoderSession(device, encoder, params);
     const found = await measureDiscrimination(session, mini.encoderProbes!, 250);
     await session.close();
-    const bounds = {noun: 0.85, color: 0.95, motion: 0.85, count: 0.95};
+    const bounds = {noun: 0.85, color: 0.95, motion: 0.85, relation: 0.7, count: 0.95};
     for (const [kind, bound] of Object.entries(bounds)) expect(found[kind].auc.matching, kind).to.be.above(bound);
-    expect(found['relation'].auc.matching).to.be.within(0.35, 0.65);
   });
 });
