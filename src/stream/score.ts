@@ -9,16 +9,27 @@ import {scoreParts} from '../rollout/scoreVideos.js';
  * Scores each batch as it arrives, so that scoring overlaps the next rollout.
  *
  * @param concurrency batches that are scored at once.
+ * @param begun told of each batch, so that its end can be waited for where nobody listens any more: no reward can be interrupted.
  * @throws as `scoreVideos`; nothing downstream sees that batch.
  */
-export const score = (reward: Reward, concurrency: number): OperatorFunction<Trajectories, Scored> => {
+export const score = (
+  reward: Reward,
+  concurrency: number,
+  begun: (work: Promise<unknown>) => void = () => undefined,
+): OperatorFunction<Trajectories, Scored> => {
   const scoreOne = async (trajectories: Trajectories): Promise<Scored> => {
     const {scores, parts} = await scoreParts(reward, trajectories.videos, trajectories.prompts);
     return {trajectories, rewards: scores, parts, ...(reward.weights && {weights: reward.weights})};
   };
   return (trajectories$) => {
     // Started as they come, delivered in the order they came.
-    const scored$ = trajectories$.pipe(mergeMap((t, i) => from(scoreOne(t).then((s) => [i, s] as const)), concurrency));
+    const scored$ = trajectories$.pipe(
+      mergeMap((t, i) => {
+        const work = scoreOne(t);
+        begun(work);
+        return from(work.then((s) => [i, s] as const));
+      }, concurrency),
+    );
     return scored$.pipe(inOrder());
   };
 };

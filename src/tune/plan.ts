@@ -37,7 +37,10 @@ export interface Plan {
   };
   /** What is held for the whole run or for an iteration, in bytes; the runtime's own buffers come on top. */
   readonly bytes: {
-    /** Trained weights, their average and the starting policy; the old policy where one is kept. */
+    /**
+     * Trained weights, their average and the starting policy; the old policy where one is kept; the two that sample and have sampled,
+     * where rollouts overlap updates.
+     */
     readonly parameters: number;
     /** Gradient and the two moments of AdamW. */
     readonly optimizer: number;
@@ -79,7 +82,7 @@ async function planOf(algorithm: Algorithm, open: OpenRun, config: TuneConfig, m
   const layout = packPolicyFor(environment, params, loraOf(config));
   const tables = samplerTables(config.sampler, config.samplingSteps, config.noiseLevel);
   const geometry = geometryOf(config, open.algorithm, tables, layout.trained.size, sizeOf(environment.latentShape));
-  const bytes = bytesOf(geometry, open.algorithm.keepsOld === true, layout);
+  const bytes = bytesOf(geometry, (open.algorithm.keepsOld ? 1 : 0) + (config.overlapRollouts ? 2 : 0), layout);
   checkMinibatches(config, geometry, algorithm.needs.differentiableReward);
   checkMemory(config, bytes);
   const clips = open.algorithm.clips && openWorldClips(environment, device, layout, open.algorithm.clips);
@@ -123,12 +126,12 @@ function anchorsOf(config: TuneConfig, {transitions, learntSteps}: Geometry): nu
   return passes * Math.ceil((transitions / passes / steps) * ANCHOR_SHARE);
 }
 
-function bytesOf({trainedParameters, trajectoryBytes}: Geometry, keepsOld: boolean, {lora}: PolicyPacking): Plan['bytes'] {
+function bytesOf({trainedParameters, trajectoryBytes}: Geometry, copies: number, {lora}: PolicyPacking): Plan['bytes'] {
   const vector = 4 * trainedParameters;
   // With an adapter the starting policy is the network beneath it.
   const starting = lora ? 4 * lora.base.size : vector;
   return {
-    parameters: vector * (keepsOld ? 3 : 2) + starting,
+    parameters: vector * (2 + copies) + starting,
     optimizer: vector * 3,
     trajectories: trajectoryBytes,
     machine: totalmem(),

@@ -211,7 +211,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     };
     const ended = (): boolean => parts.signal.aborted || fractionOf(config, progress) >= 1 || monitor.stopped;
     if (!ended()) {
-      for await (const state of iterations(parts_, start.state)) {
+      for await (const state of iterations(parts_, start.state, parts.signal)) {
         await after(state);
         if (ended()) break;
       }
@@ -295,6 +295,8 @@ export function trainPartsOf(
     samplesPerPrompt: config.samplesPerPrompt,
     promptsPerBatch: Math.max(1, Math.floor(DEVICE_BATCH / config.samplesPerPrompt)),
     parityBound: PARITY_BOUND,
+    overlapRollouts: config.overlapRollouts,
+    ...(config.iterations !== undefined && {lastIteration: config.iterations}),
   };
 }
 
@@ -318,6 +320,7 @@ export function makeLearner(
       guidanceScale: config.guidanceScale,
       microbatch: DEVICE_BATCH,
       keepsOld: algorithm.keepsOld ?? false,
+      overlapRollouts: config.overlapRollouts,
       reference: params,
       ...(rewardGradient && reward.differentiable && {reward: reward.differentiable}),
     },

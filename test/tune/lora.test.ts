@@ -70,7 +70,7 @@ describe('tune with an adapter', function () {
       config,
       folder: into,
       environment: nano,
-      algorithm: algorithm.configure(optionsOf(algorithm, config)),
+      algorithm: algorithm.configure(optionsOf(algorithm, config), config),
       reward: await brightness.open(bareContext(nano, device)),
       rewardGradient: algorithm.needs.differentiableReward,
       judge: undefined,

@@ -71,7 +71,7 @@ describe('tune/plan', function () {
         config,
         folder: await createRunFolder(join(folder(), 'run'), {force: true}),
         environment: toy,
-        algorithm: algorithm.configure(optionsOf(algorithm, config)),
+        algorithm: algorithm.configure(optionsOf(algorithm, config), config),
         reward: await nearTarget.open(bareContext(toy, device)),
         rewardGradient: algorithm.needs.differentiableReward,
         judge: undefined,

@@ -92,7 +92,7 @@ describe('tune', function () {
       config,
       folder,
       environment,
-      algorithm: algorithm.configure(optionsOf(algorithm, config)),
+      algorithm: algorithm.configure(optionsOf(algorithm, config), config),
       reward: await reward.open(bareContext(environment, device)),
       rewardGradient: algorithm.needs.differentiableReward,
       judge: undefined,
