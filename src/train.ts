@@ -140,7 +140,9 @@ export async function* iterations(
     for (;;) {
       const began = performance.now();
       // Rollouts ahead that were not made, or not to their end, are made now: what samples has not moved.
-      const collected: Scored[] = await lastValueFrom(ahead.kind === 'C' ? collected$(state.iteration) : of(ahead).pipe(dematerialize()));
+      const collected: Scored[] = await lastValueFrom(
+        ahead.kind === 'C' ? collected$(state.iteration) : of(ahead).pipe(dematerialize()),
+      );
       const rolledOut = performance.now();
       const gap = await checkParity(learner, collected[0], parts.parityBound);
       const staleGap = overlapRollouts ? await ratioGapOf(learner, collected[0], 'trained') : undefined;

@@ -1,9 +1,10 @@
 /** Trajectories → scored trajectories, order kept, a few batches at a time. */
-import {from, mergeMap, type OperatorFunction} from 'rxjs';
+import type {OperatorFunction} from 'rxjs';
 import type {Scored} from '../algorithm.js';
 import type {Reward} from '../reward.js';
 import type {Trajectories} from '../rollout/generate.js';
 import {scoreParts} from '../rollout/scoreVideos.js';
+import {mergeInOrder} from './mergeInOrder.js';
 
 /**
  * Scores each batch as it arrives, so that scoring overlaps the next rollout.
@@ -21,34 +22,9 @@ export const score = (
     const {scores, parts} = await scoreParts(reward, trajectories.videos, trajectories.prompts);
     return {trajectories, rewards: scores, parts, ...(reward.weights && {weights: reward.weights})};
   };
-  return (trajectories$) => {
-    // Started as they come, delivered in the order they came.
-    const scored$ = trajectories$.pipe(
-      mergeMap((t, i) => {
-        const work = scoreOne(t);
-        begun(work);
-        return from(work.then((s) => [i, s] as const));
-      }, concurrency),
-    );
-    return scored$.pipe(inOrder());
-  };
-};
-
-/** Delivers numbered items by number. */
-const inOrder = <T>(): OperatorFunction<readonly [number, T], T> => {
-  return (numbered$) => {
-    const waiting = new Map<number, T>();
-    let next = 0;
-    return numbered$.pipe(
-      mergeMap(([i, item]) => {
-        waiting.set(i, item);
-        const ready: T[] = [];
-        for (let found = waiting.get(next); found !== undefined; found = waiting.get(next)) {
-          waiting.delete(next++);
-          ready.push(found);
-        }
-        return ready;
-      }),
-    );
-  };
+  return mergeInOrder((trajectories) => {
+    const work = scoreOne(trajectories);
+    begun(work);
+    return work;
+  }, concurrency);
 };
