@@ -280,7 +280,7 @@ describe('tune', function () {
       overlapRollouts: true,
       ...options,
     }),
-    algorithm: nft as Algorithm,
+    algorithm: nft,
   });
   const overlapping = configOf(toy, {iterations: 4, overlapRollouts: true});
   for (const [title, change] of Object.entries<Change>({
@@ -348,10 +348,10 @@ describe('tune', function () {
     for (const algorithm of [ddpo, grpo, nft, dpo] as readonly Algorithm[]) expect(refused(algorithm, {})).to.equal('nothing');
     // What one update an iteration makes idle is not so where rollouts are older.
     expect(refused(ddpo, {clipRange: 0.3})).to.equal('nothing');
-    expect(refused(grpo as unknown as Algorithm, {objective: 'dppo', klThreshold: 0.3})).to.equal('nothing');
-    expect(refused(nft as unknown as Algorithm, {mixBeta: 0.3})).to.equal('nothing');
+    expect(refused(grpo, {objective: 'dppo', klThreshold: 0.3})).to.equal('nothing');
+    expect(refused(nft, {mixBeta: 0.3})).to.equal('nothing');
     expect(refused(ddpo, {clipRange: 0.3, overlapRollouts: false})).to.include('every ratio is 1');
-    expect(refused(nft as unknown as Algorithm, {mixBeta: 0.3, overlapRollouts: false})).to.include('let rollouts overlap');
+    expect(refused(nft, {mixBeta: 0.3, overlapRollouts: false})).to.include('let rollouts overlap');
   });
 
   it('stops before the first iteration on a Ctrl-C that came earlier, with a checkpoint to go on from', async () => {
