@@ -375,11 +375,12 @@ describe('iterations whose rollouts overlap updates', () => {
   it('let go of the rollouts when learning fails, and wait for their end; what samples goes back', async () => {
     const {log, open, parts} = overlapped();
     const {found, done} = ask(iterations(parts, start));
+    const told = done.then(() => log.push('told'));
     await open('rollout 0');
     await open('learn 0', new Error('lost'));
-    await done;
+    await told;
     expect(found.error!.message).to.equal('lost');
-    expect(log.slice(-4)).to.deep.equal(['begin to learn 0', 'begin 1', 'retreat', 'end 1']);
+    expect(log.slice(-5)).to.deep.equal(['begin to learn 0', 'begin 1', 'retreat', 'end 1', 'told']);
   });
 
   it('end the rollouts ahead when they are aborted, not the updates, and make them again if asked to go on', async () => {
