@@ -161,11 +161,12 @@ export const ddpo: Algorithm<typeof options.shape> = {
     evaluation: {prompts: 256, steps: 16, every: 0},
   },
   idle: (config) => [
-    ...(Number(config['innerEpochs']) * Number(config['minibatches']) === 1
+    ...(Number(config['innerEpochs']) * Number(config['minibatches']) === 1 && config['overlapRollouts'] !== true
       ? [{key: 'clipRange', reason: 'with one update an iteration every ratio is 1; raise innerEpochs or minibatches'}]
       : []),
     ...(config['windowSize'] === 0 ? [{key: 'windowFrom', reason: 'with windowSize 0 every step is learnt from'}] : []),
   ],
+  offPolicy: true,
   needs: {differentiableReward: false},
   configure: (o) => ({
     loss: lossOf(o),

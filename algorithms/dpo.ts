@@ -205,6 +205,7 @@ export const dpo: Algorithm<typeof options.shape> = {
     evaluation: {prompts: 256, steps: 16, every: 0},
   },
   idle: idleWithoutNoise,
+  offPolicy: true,
   needs: {differentiableReward: false},
   configure: (o) => ({
     loss: lossOf(o),

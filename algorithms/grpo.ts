@@ -460,8 +460,8 @@ function windowOf({windowSize, windowFrom, windowTo, windowMove, windowDwell}: O
 
 /** Settings that change nothing beside the others. */
 function idle(config: Readonly<Record<string, unknown>>): {key: string; reason: string}[] {
-  const o = config as unknown as Options & {readonly samplesPerPrompt: number};
-  const oneUpdate = o.innerEpochs * o.minibatches === 1;
+  const o = config as unknown as Options & {readonly samplesPerPrompt: number; readonly overlapRollouts: boolean};
+  const oneUpdate = o.innerEpochs * o.minibatches === 1 && !o.overlapRollouts;
   const always = 'with one update an iteration every ratio is 1; raise innerEpochs or minibatches';
   const found: [key: keyof Options, is: boolean, reason: string][] = [
     ['clipRange', o.objective === 'dppo', 'objective dppo masks and does not clip'],
@@ -538,6 +538,7 @@ export const grpo: Algorithm<typeof options.shape> = {
     evaluation: {prompts: 256, steps: 16, every: 0},
   },
   idle,
+  offPolicy: true,
   needs: {differentiableReward: false},
   configure,
 };

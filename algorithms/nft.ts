@@ -82,13 +82,17 @@ const options = z.strictObject({
       'Weight of mean (v − v of the starting policy)², v the velocity, in squared units of the latent; 0 keeps no reference; ≥ 0.',
     ),
 });
-type Options = z.output<typeof options>;
+/** The options, and what of the run's own settings changes the loss. */
+type Options = z.output<typeof options> & {readonly overlapRollouts: boolean};
 
 /** Updates of an iteration. */
 const updatesOf = ({innerEpochs, minibatches}: Options): number => innerEpochs * minibatches;
 
-/** With one update an iteration the trained policy is the one that sampled: there is no other to keep or to ask. */
-const keepsOld = (o: Options): boolean => o.oldPolicy !== 'current' || updatesOf(o) > 1;
+/**
+ * With one update an iteration the trained policy is the one that sampled, unless rollouts are one update old: there is no other to
+ * keep or to ask.
+ */
+const keepsOld = (o: Options): boolean => o.oldPolicy !== 'current' || updatesOf(o) > 1 || o.overlapRollouts;
 
 const lossOf =
   (o: Options): LossFunction =>
@@ -178,26 +182,30 @@ export const nft: Algorithm<typeof options.shape> = {
   },
   idle: (config) => [
     ...idleWithoutNoise(config),
-    ...(keepsOld(config as Options)
+    ...(keepsOld(config as unknown as Options)
       ? []
       : [
           {
             key: 'mixBeta',
             reason:
-              'with one update an iteration and oldPolicy current the gradient is the same for every mixBeta; raise innerEpochs or minibatches, or let the old policy lag',
+              'with one update an iteration and oldPolicy current the gradient is the same for every mixBeta; raise innerEpochs or minibatches, let the old policy lag, or let rollouts overlap',
           },
         ]),
   ],
+  offPolicy: true,
   needs: {differentiableReward: false},
-  configure: (o) => ({
-    loss: lossOf(o),
-    scalars: {},
-    sharedStart: false,
-    deterministic: true,
-    keepsOld: keepsOld(o),
-    initialMemory: null,
-    work: {stepShare: 1, updatesPerIteration: updatesOf(o), predictions: o.drawsPerClip * o.innerEpochs},
-    optimizer: optimizerOf(o),
-    learn: learnWhole((collected, state, context) => learnFrom(collected, state, context, o)),
-  }),
+  configure: (chosen, {overlapRollouts} = {overlapRollouts: false}) => {
+    const o = {...chosen, overlapRollouts};
+    return {
+      loss: lossOf(o),
+      scalars: {},
+      sharedStart: false,
+      deterministic: true,
+      keepsOld: keepsOld(o),
+      initialMemory: null,
+      work: {stepShare: 1, updatesPerIteration: updatesOf(o), predictions: o.drawsPerClip * o.innerEpochs},
+      optimizer: optimizerOf(o),
+      learn: learnWhole((collected, state, context) => learnFrom(collected, state, context, o)),
+    };
+  },
 };

@@ -50,7 +50,8 @@ export interface PolicyInGraph {
   /** The same of the policy that training began with; no gradient. */
   predictReference(batch: Branch<Tensor>): Tensor;
   /**
-   * The same of the old policy, for algorithms that keep one ({@link ConfiguredAlgorithm.keepsOld}); no gradient.
+   * The same of the old policy, for algorithms that keep one ({@link ConfiguredAlgorithm.keepsOld}); no gradient. Where rollouts
+   * overlap updates it is the old policy as it was when it sampled what is learnt from.
    *
    * @throws ContractError for the others.
    */
@@ -101,8 +102,12 @@ export interface Learner {
    * @throws NonFiniteError if a loss or the gradient is not finite; the policy is then as before.
    */
   update(batches: Iterable<TransitionBatch>, transitions: number): Promise<UpdateReport>;
-  /** Evaluates the loss without updating: what the parity guard uses. */
-  evaluate(batch: TransitionBatch): Promise<Readonly<Record<string, NdArray>>>;
+  /**
+   * Evaluates the loss without updating: what the parity guard uses.
+   *
+   * @param policy whose: the trained one's, which is the default, or that of the policy that samples rollouts.
+   */
+  evaluate(batch: TransitionBatch, policy?: 'trained' | 'acting'): Promise<Readonly<Record<string, NdArray>>>;
   /**
    * Lets the old policy follow the trained one: old ← decay·old + (1 − decay)·trained. Nothing else moves it.
    *
@@ -211,8 +216,17 @@ export interface Algorithm<Shape extends z.ZodRawShape = z.ZodRawShape> {
   readonly defaults: Partial<RunConfig>;
   /** Settings that change nothing in such a run, and why; to give one of them is an error. */
   idle?(config: Readonly<Record<string, unknown>>): readonly {readonly key: string; readonly reason: string}[];
+  /**
+   * Whether it may learn from rollouts that are one update old (`overlapRollouts`), because its loss corrects for that or does not
+   * ask who sampled. Default false: the setting is then refused.
+   */
+  readonly offPolicy?: boolean;
   /** Checked before the first rollout, by name. */
   readonly needs: {readonly differentiableReward: boolean};
-  /** The algorithm with checked options; nothing is started. */
-  configure(options: z.output<z.ZodObject<Shape>>): ConfiguredAlgorithm;
+  /**
+   * The algorithm with checked options; nothing is started.
+   *
+   * @param run what of the run's own settings changes a loss: whether rollouts are one update old. Default: they are not.
+   */
+  configure(options: z.output<z.ZodObject<Shape>>, run?: Pick<RunConfig, 'overlapRollouts'>): ConfiguredAlgorithm;
 }

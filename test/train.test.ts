@@ -1,6 +1,6 @@
 /** The sentence: what an iteration asks for, in which order, and what is handed on. */
 import {expect} from 'chai';
-import {from, lastValueFrom, map, of, take, toArray} from 'rxjs';
+import {from, lastValueFrom, map, mergeMap, of, take, toArray} from 'rxjs';
 import type {ConfiguredAlgorithm, Scored, TrainState} from '../src/algorithm.js';
 import type {Prompt} from '../src/environment.js';
 import type {ResidentLearner} from '../src/learn/learner.js';
@@ -59,10 +59,12 @@ function fakeParts(log: string[], change: Partial<TrainParts> = {}): TrainParts 
   const learner = {
     policy: {},
     microbatch: 4,
-    evaluate: async () => {
-      log.push('parity');
-      return {ratioGap: float32([4e-8], [])};
+    evaluate: async (_: unknown, policy: string) => {
+      log.push(policy === 'acting' ? 'parity' : 'ratio');
+      return {ratioGap: float32([policy === 'acting' ? 4e-8 : 4e-4], [])};
     },
+    advance: async () => void log.push('advance'),
+    retreat: async () => void log.push('retreat'),
   } as unknown as ResidentLearner;
   const learn: ConfiguredAlgorithm['learn'] = (scored$, state) =>
     scored$.pipe(
@@ -236,6 +238,174 @@ describe('iterations', () => {
   });
 });
 
+/** Waits for whatever can go on by itself. */
+const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+
+/** Parts whose rollouts overlap updates, and gates: learning and rollouts wait until theirs is opened. */
+function overlapped(change: Partial<TrainParts> = {}) {
+  const log: string[] = [];
+  const parts = fakeParts(log, {promptsPerBatch: 6, overlapRollouts: true});
+  const gates = new Map<string, (error?: Error) => void>();
+  const gate = (name: string, signal?: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      gates.set(name, (error) => (error ? reject(error) : resolve()));
+      // A batch that is aborted ends a little later, at its next step.
+      signal?.addEventListener('abort', () => setTimeout(() => reject(signal.reason as Error), 2));
+    });
+  const open = async (name: string, error?: Error): Promise<void> => {
+    await settled();
+    gates.get(name)!(error);
+    gates.delete(name);
+    await settled();
+  };
+  const generate: TrainParts['generate'] = async (policy, request, signal) => {
+    log.push(`begin ${request.iteration}`);
+    await gate(`rollout ${request.iteration}`, signal).finally(() => log.push(`end ${request.iteration}`));
+    return parts.generate(policy, request);
+  };
+  const learn: ConfiguredAlgorithm['learn'] = (scored$, state) => {
+    log.push(`begin to learn ${state.iteration}`);
+    return from(gate(`learn ${state.iteration}`)).pipe(mergeMap(() => parts.algorithm.learn(scored$, state, {} as never)));
+  };
+  return {log, open, gates, parts: {...parts, generate, algorithm: {...parts.algorithm, learn}, ...change}};
+}
+
+describe('iterations whose rollouts overlap updates', () => {
+  /** Asks for the next state, and says whether it is there. */
+  function ask(states: AsyncGenerator<TrainState>) {
+    const found: {state?: TrainState; error?: Error} = {};
+    const done = states.next().then(
+      ({value}) => void (found.state = value as TrainState),
+      (error: unknown) => void (found.error = error as Error),
+    );
+    return {found, done};
+  }
+
+  it('make the next rollouts while they learn, after what samples has caught up, and are done when both are', async () => {
+    const {log, open, parts} = overlapped();
+    const states = iterations(parts, start);
+    const first = ask(states);
+    await open('rollout 0');
+    const rolled = ['begin 0', 'end 0', 'rollout 0: 6 prompts', 'score', 'parity', 'ratio', 'advance'];
+    expect(log).to.deep.equal([...rolled, 'begin to learn 0', 'begin 1']);
+    await open('learn 0');
+    expect(log.at(-1)).to.equal('learn 0: 1 batches');
+    expect(first.found).to.deep.equal({});
+    await open('rollout 1');
+    expect(first.found.state!.iteration).to.equal(1);
+    expect(log.at(-1)).to.equal('score');
+    log.length = 0;
+    // Nothing goes on while the caller has the state.
+    await settled();
+    expect(log).to.deep.equal([]);
+    const second = ask(states);
+    await open('rollout 2');
+    expect(log).to.deep.equal([
+      'parity',
+      'ratio',
+      'advance',
+      'begin to learn 1',
+      'begin 2',
+      'end 2',
+      'rollout 2: 6 prompts',
+      'score',
+    ]);
+    expect(second.found).to.deep.equal({});
+    await open('learn 1');
+    expect(second.found.state!.memory).to.deep.equal(['1', '1']);
+    await states.return(undefined);
+  });
+
+  it('report how far the policy is from the one that sampled, beside the parity gap', async () => {
+    const {open, parts} = overlapped({lastIteration: 1});
+    const {found, done} = ask(iterations(parts, start));
+    await open('rollout 0');
+    await open('learn 0');
+    await done;
+    expect(found.state!.metrics['policy/ratioGap']).to.be.closeTo(1e-8, 1e-12);
+    expect(found.state!.metrics['policy/staleRatioGap']).to.be.closeTo(1e-4, 1e-9);
+    const {value} = (await iterations(fakeParts([]), start).next()) as {value: TrainState};
+    expect(value.metrics).not.to.have.property('policy/staleRatioGap');
+  });
+
+  it('make nothing ahead of the last one', async () => {
+    const {log, open, parts} = overlapped({lastIteration: 2});
+    const states = iterations(parts, start);
+    const first = ask(states);
+    for (const name of ['rollout 0', 'learn 0', 'rollout 1']) await open(name);
+    await first.done;
+    const second = ask(states);
+    await open('learn 1');
+    await second.done;
+    expect(second.found.state!.iteration).to.equal(2);
+    expect(log.filter((line) => line.startsWith('begin'))).to.deep.equal([
+      'begin 0',
+      'begin to learn 0',
+      'begin 1',
+      'begin to learn 1',
+    ]);
+    await states.return(undefined);
+  });
+
+  it('go on from a state with rollouts of its own, and ahead from there', async () => {
+    const {log, open, parts} = overlapped();
+    const {found, done} = ask(iterations(parts, {iteration: 5, memory: [], metrics: {}}));
+    for (const name of ['rollout 5', 'learn 5', 'rollout 6']) await open(name);
+    await done;
+    expect(found.state!.iteration).to.equal(6);
+    expect(log.slice(0, 2)).to.deep.equal(['begin 5', 'end 5']);
+  });
+
+  it('tell of an error ahead only when the next state is asked for', async () => {
+    const {log, open, parts} = overlapped();
+    const states = iterations(parts, start);
+    const first = ask(states);
+    await open('rollout 0');
+    await open('rollout 1', new Error('lost ahead'));
+    await open('learn 0');
+    await first.done;
+    expect(first.found.state!.iteration).to.equal(1);
+    const second = ask(states);
+    await second.done;
+    expect(second.found.error!.message).to.equal('lost ahead');
+    expect(log).not.to.include('begin to learn 1');
+    expect(log).not.to.include('retreat');
+  });
+
+  it('let go of the rollouts when learning fails, and wait for their end; what samples goes back', async () => {
+    const {log, open, parts} = overlapped();
+    const {found, done} = ask(iterations(parts, start));
+    const told = done.then(() => log.push('told'));
+    await open('rollout 0');
+    await open('learn 0', new Error('lost'));
+    await told;
+    expect(found.error!.message).to.equal('lost');
+    expect(log.slice(-5)).to.deep.equal(['begin to learn 0', 'begin 1', 'retreat', 'end 1', 'told']);
+  });
+
+  it('end the rollouts ahead when they are aborted, not the updates, and make them again if asked to go on', async () => {
+    const {log, open, gates, parts} = overlapped();
+    const stop = new AbortController();
+    const states = iterations(parts, start, stop.signal);
+    const first = ask(states);
+    await open('rollout 0');
+    stop.abort();
+    await settled();
+    expect(log.at(-1)).to.equal('end 1');
+    expect([...gates.keys()]).to.include('learn 0');
+    await open('learn 0');
+    await first.done;
+    expect(first.found.state!.iteration).to.equal(1);
+    const second = ask(states);
+    await open('rollout 1');
+    await open('learn 1');
+    await second.done;
+    expect(second.found.state!.iteration).to.equal(2);
+    expect(log.filter((line) => line.startsWith('begin 2'))).to.deep.equal([]);
+    await states.return(undefined);
+  });
+});
+
 describe('train', () => {
   it('stops after the iteration under way when nobody listens any more', async () => {
     const log: string[] = [];
@@ -243,6 +413,20 @@ describe('train', () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(log.filter((line) => line.startsWith('learn'))).to.have.length(2);
     expect(log.filter((line) => line.startsWith('rollout 2'))).to.deep.equal([]);
+  });
+
+  it('ends the rollouts that are made ahead when nobody listens any more, and begins nothing', async () => {
+    const {log, open, parts} = overlapped();
+    const seen: TrainState[] = [];
+    const subscription = train(parts, start).subscribe((state) => seen.push(state));
+    await open('rollout 0');
+    expect(log.at(-1)).to.equal('begin 1');
+    subscription.unsubscribe();
+    await settled();
+    expect(log.at(-1)).to.equal('end 1');
+    await open('learn 0');
+    expect(log.filter((line) => line.startsWith('begin'))).to.deep.equal(['begin 0', 'begin to learn 0', 'begin 1']);
+    expect(seen).to.deep.equal([]);
   });
 
   it('passes on the error of an iteration', async () => {

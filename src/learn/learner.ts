@@ -8,7 +8,7 @@ import {recompute} from '../autograd/recompute.js';
 import type {LossFunction, Learner, OptimizerOptions, PolicyInGraph, TransitionBatch, UpdateReport} from '../algorithm.js';
 import type {Argument, Device, Resident, ResidentTree} from '../engine/device.js';
 import type {Environment} from '../environment.js';
-import {ContractError, NonFiniteError} from '../errors.js';
+import {ConfigError, ContractError, NonFiniteError} from '../errors.js';
 import {adamCorrections, adamw} from '../numeric/optim/adamw.js';
 import {clipByGlobalNorm} from '../numeric/optim/clip.js';
 import {ema, emaDecayAt} from '../numeric/optim/ema.js';
@@ -37,6 +37,8 @@ export interface LearnerParts {
   readonly microbatch: number;
   /** Whether to keep an old policy beside the trained one. Default false. */
   readonly keepsOld?: boolean;
+  /** Whether rollouts overlap updates, and are sampled by a copy that stands still meanwhile. Default false. */
+  readonly overlapRollouts?: boolean;
   /** The parameters that training began with. */
   readonly reference: Params;
   /** The reward whose gradient the loss asks for, if it does; its parameters are put on the device. */
@@ -53,7 +55,10 @@ export interface LearnerSnapshot {
 export interface ResidentLearner extends Learner {
   /** The policy being trained, as the generator takes it. */
   readonly policy: ResidentTree;
-  /** The policy that samples rollouts: the old one where one is kept, the trained one otherwise. */
+  /**
+   * The policy that samples rollouts: the old one where one is kept, the trained one otherwise; where rollouts overlap updates, that
+   * as it was at the last {@link advance}.
+   */
   readonly acting: ResidentTree;
   /** The averaged policy, for evaluations. */
   readonly averaged: ResidentTree;
@@ -61,6 +66,15 @@ export interface ResidentLearner extends Learner {
   readonly reference: ResidentTree;
   /** Optimizer updates done. */
   readonly updates: number;
+  /**
+   * Begins an iteration whose updates are overlapped by the rollouts of the next: lets what samples catch up with the policy as it
+   * stands, before the first update.
+   *
+   * @throws ContractError if the learner was made without `overlapRollouts`.
+   */
+  advance(): Promise<void>;
+  /** Takes the last {@link advance} back: the iteration failed, and a checkpoint belongs to the one before it. */
+  retreat(): Promise<void>;
   /** Copies the state from the device, for a checkpoint. */
   snapshot(): Promise<LearnerSnapshot>;
   /** Parameters of the averaged policy; an adapter is merged into them. */
@@ -92,22 +106,42 @@ function requireOld<T>(old: T | undefined): T {
   throw new ContractError('algorithm: there is no old policy; wanted keepsOld: true where the algorithm is configured.');
 }
 
-/** Builds a learner, at the beginning or where a snapshot left it. */
+/**
+ * Builds a learner, at the beginning or where a snapshot left it.
+ *
+ * @throws ConfigError if the snapshot is of a learner whose rollouts overlapped updates and this one's do not, or the other way round.
+ */
 export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot): Promise<ResidentLearner> {
   const {device, environment, layout, optimizer, density, guidanceScale} = parts;
   const size = layout.trained.size;
   // With LoRA `beneath` holds the network too, and the policy that training began with is that without the adapter.
   const {trained: start, ...beneath} = packedPolicy(parts.reference, layout);
-  const {old: savedOld, ...saved} = from?.arrays ?? {};
+  const {old: savedOld, acting: savedActing, ...saved} = from?.arrays ?? {};
+  const overlaps = parts.overlapRollouts === true;
+  if (from && overlaps !== (savedActing !== undefined)) {
+    throw new ConfigError(
+      `overlapRollouts: wanted ${!overlaps}, as it was when the checkpoint was written; got ${overlaps}. Go on with the settings that the run began with.`,
+    );
+  }
   const copy = (): NdArray<'float32'> => ({...start, data: start.data.slice()});
   const arrays = from
     ? saved
     : {trained: start, average: copy(), first: zeros('float32', [size]), second: zeros('float32', [size])};
   const state = await device.put(arrays);
   // Apart from `state`, which every update replaces as a whole.
-  const kept = await device.put(parts.keepsOld ? {old: from ? requireOld(savedOld) : copy()} : {});
+  const kept = await device.put({
+    ...(parts.keepsOld && {old: from ? requireOld(savedOld) : copy()}),
+    ...(overlaps && {acting: savedActing ?? copy()}),
+  });
   const old = kept['old'] as Resident | undefined;
-  const fixed = await device.put({beneath, reference: layout.lora ? {} : {trained: start}, gradient: zeros('float32', [size])});
+  const fixed = await device.put({
+    beneath,
+    reference: layout.lora ? {} : {trained: start},
+    gradient: zeros('float32', [size]),
+    // What sampled the rollouts that are learnt from; written before it is read, so no checkpoint holds it.
+    ...(overlaps && {acted: copy()}),
+  });
+  const ahead = overlaps ? {acting: kept['acting'] as Resident, acted: fixed['acted'] as Resident} : undefined;
   const gradient = fixed['gradient'] as Resident;
   const [network, initial] = [fixed['beneath'], fixed['reference']] as [ResidentTree, ResidentTree | undefined];
   const policyOf = (trained: Resident): ResidentTree => ({trained, ...network});
@@ -194,7 +228,7 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     trained: state['trained'],
     beneath: network,
     ...(initial && {reference: initial}),
-    ...(old && {old}),
+    ...(old && {old: ahead?.acted ?? old}),
     average: state['average'],
     reward: rewardParams,
     batch,
@@ -210,10 +244,19 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
     return {old: ema(before, trained, decay)};
   });
 
+  const copyInto = device.jit('learn/copy', (inputs) => ({copy: tf.clone(inputs['original'] as tf.Tensor)}));
+  const assign = (target: Resident, original: Resident): Promise<unknown> => copyInto({original}, {into: {copy: target}});
+  const follows = old ?? (state['trained'] as Resident);
+  const acting = ahead?.acting ?? follows;
+  const requireAhead = (): NonNullable<typeof ahead> => {
+    if (ahead) return ahead;
+    throw new ContractError('learner: wanted overlapRollouts: true where it is made, for rollouts that overlap updates.');
+  };
+
   return {
     microbatch: parts.microbatch,
     policy: policyOf(state['trained'] as Resident),
-    acting: policyOf(old ?? (state['trained'] as Resident)),
+    acting: policyOf(acting),
     averaged: policyOf(state['average'] as Resident),
     reference: {...initial, ...network},
     get updates() {
@@ -254,8 +297,18 @@ export async function createLearner(parts: LearnerParts, from?: LearnerSnapshot)
       updates++;
       return {metrics, gradientNorm};
     },
-    async evaluate(batch): Promise<Readonly<Record<string, NdArray>>> {
-      return (await measure(inputsOf(batch))).outputs as Record<string, NdArray>;
+    async evaluate(batch, policy = 'trained'): Promise<Readonly<Record<string, NdArray>>> {
+      const inputs = {...inputsOf(batch), ...(policy === 'acting' && {trained: acting})};
+      return (await measure(inputs)).outputs as Record<string, NdArray>;
+    },
+    async advance(): Promise<void> {
+      const copies = requireAhead();
+      await assign(copies.acted, copies.acting);
+      await assign(copies.acting, follows);
+    },
+    async retreat(): Promise<void> {
+      const copies = requireAhead();
+      await assign(copies.acting, copies.acted);
     },
     async moveOld(decay): Promise<void> {
       const moved = {old: requireOld(old)};

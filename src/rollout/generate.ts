@@ -51,8 +51,12 @@ export interface Trajectories {
   readonly videos: NdArray<'float32'>;
 }
 
-/** Generates with the parameters that are on the device at that moment. */
-export type Generator = (policy: ResidentTree, request: GenerateRequest) => Promise<Trajectories>;
+/**
+ * Generates with the parameters that are on the device at that moment.
+ *
+ * @throws the reason of `signal` at the step after it was aborted.
+ */
+export type Generator = (policy: ResidentTree, request: GenerateRequest, signal?: AbortSignal) => Promise<Trajectories>;
 
 const column = (n: number, value: number): NdArray<'float32'> => ndarray('float32', [n], new Float32Array(n).fill(value));
 
@@ -107,7 +111,7 @@ export function createGenerator(
     return ndarray('float32', [prompts.length, ...latentShape], data);
   };
 
-  return async (resident, request) => {
+  return async (resident, request, signal) => {
     const {table, samples} = request;
     const text = await encode(
       resident,
@@ -125,6 +129,7 @@ export function createGenerator(
     let latent = request.sharedStart ? draw(request, request.prompts, () => 0, 0) : draw(request, all, (row) => row % samples, 0);
     let spread = !request.sharedStart;
     for (const [k, row] of table.entries()) {
+      signal?.throwIfAborted();
       if (!spread && k === shared) {
         latent = take(latent, rowOf);
         spread = true;

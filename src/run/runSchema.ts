@@ -24,6 +24,12 @@ const sampling = {
     .min(1)
     .default(1)
     .describe('Classifier-free guidance, the same in sampling and learning; 1 is off; ≥ 1.'),
+  overlapRollouts: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether the next rollouts are made and scored while the updates run, by the policy before them: one-step off-policy, corrected by the ratio.',
+    ),
 };
 
 const evaluation = z

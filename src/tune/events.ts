@@ -18,7 +18,7 @@ export interface Geometry {
   readonly trainedParameters: number;
   /** Forward passes of one prediction: 2 with classifier-free guidance, in sampling and in learning. */
   readonly passes: 1 | 2;
-  /** What is held in memory of one iteration's trajectories. */
+  /** What is held in memory of trajectories: those of one iteration; of two, where rollouts overlap updates. */
   readonly trajectoryBytes: number;
 }
 

@@ -35,7 +35,8 @@ export function geometryOf(
     updates: updatesPerIteration,
     trainedParameters,
     passes,
-    trajectoryBytes: clips * (steps + 1) * latentSize * 4,
+    // Those that are learnt from, and those that are made meanwhile.
+    trajectoryBytes: (config.overlapRollouts ? 2 : 1) * clips * (steps + 1) * latentSize * 4,
   };
 }
 

@@ -75,7 +75,7 @@ export async function withOpenRun<T>(
   const algorithm = request.algorithm
     ? named('algorithm', request.algorithm, config.algorithm)
     : algorithms.get(config.algorithm);
-  const configured = algorithm.configure(optionsOf(algorithm, config));
+  const configured = algorithm.configure(optionsOf(algorithm, config), config);
   const module = request.reward
     ? named('reward', request.reward, config.reward)
     : await resolveReward(config.reward, rewards, config.rewards);

@@ -36,7 +36,10 @@ export interface Plan {
   };
   /** What is held for the whole run or for an iteration, in bytes; the runtime's own buffers come on top. */
   readonly bytes: {
-    /** Trained weights, their average and the starting policy; the old policy where one is kept. */
+    /**
+     * Trained weights, their average and the starting policy; the old policy where one is kept; the two that sample and have sampled,
+     * where rollouts overlap updates.
+     */
     readonly parameters: number;
     /** Gradient and the two moments of AdamW. */
     readonly optimizer: number;
@@ -74,7 +77,7 @@ export const planRun = (
 async function planOf(open: OpenRun, config: TuneConfig, measure: boolean): Promise<Plan> {
   const {environment, device} = open;
   const {pool, layout, tables, geometry} = prepare(open);
-  const bytes = bytesOf(geometry, open.algorithm.keepsOld === true, layout);
+  const bytes = bytesOf(geometry, (open.algorithm.keepsOld ? 1 : 0) + (config.overlapRollouts ? 2 : 0), layout);
   checkMemory(config, bytes);
   const clips = open.algorithm.clips && openWorldClips(environment, device, layout, open.algorithm.clips);
   const learner = await makeLearner(open, layout, tables);
@@ -129,12 +132,12 @@ function distilledOf(
   return {gradient: clips * gradient, frozen: clips * frozen};
 }
 
-function bytesOf({trainedParameters, trajectoryBytes}: Geometry, keepsOld: boolean, {lora}: PolicyPacking): Plan['bytes'] {
+function bytesOf({trainedParameters, trajectoryBytes}: Geometry, copies: number, {lora}: PolicyPacking): Plan['bytes'] {
   const vector = 4 * trainedParameters;
   // With an adapter the starting policy is the network beneath it.
   const starting = lora ? 4 * lora.base.size : vector;
   return {
-    parameters: vector * (keepsOld ? 3 : 2) + starting,
+    parameters: vector * (2 + copies) + starting,
     optimizer: vector * 3,
     trajectories: trajectoryBytes,
     machine: totalmem(),

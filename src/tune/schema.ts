@@ -32,6 +32,8 @@ export function tuneSchema(algorithm: Algorithm): z.ZodType<TuneConfig> {
         complain('gradientSteps', `wanted at most the ${config.samplingSteps} samplingSteps`);
       const fault = scheduleFault(config);
       if (fault !== undefined) complain('scheduleUpdates', fault);
+      if (config.overlapRollouts && algorithm.offPolicy !== true)
+        complain('overlapRollouts', `wanted false: ${algorithm.name} does not learn from rollouts of an older policy`);
       if (config.sampler === 'ddim' && config.noiseLevel > 1)
         complain('noiseLevel', 'wanted at most 1 for ddim, whose noise level is η');
     },

@@ -210,7 +210,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
     };
     const ended = (): boolean => parts.signal.aborted || fractionOf(config, progress) >= 1 || monitor.stopped;
     if (!ended()) {
-      for await (const state of iterations(parts_, start.state)) {
+      for await (const state of iterations(parts_, start.state, parts.signal)) {
         await after(state);
         if (ended()) break;
       }
@@ -306,6 +306,8 @@ export function trainPartsOf(
     samplesPerPrompt: config.samplesPerPrompt,
     promptsPerBatch: Math.max(1, Math.floor(DEVICE_BATCH / config.samplesPerPrompt)),
     parityBound: PARITY_BOUND,
+    overlapRollouts: config.overlapRollouts,
+    ...(config.iterations !== undefined && {lastIteration: config.iterations}),
   };
 }
 
@@ -336,6 +338,7 @@ export function makeLearner(
       guidanceScale: config.guidanceScale,
       microbatch: microbatchFor(layout),
       keepsOld: algorithm.keepsOld ?? false,
+      overlapRollouts: config.overlapRollouts,
       reference: params,
       ...(rewardGradient && reward.differentiable && {reward: reward.differentiable}),
     },

@@ -60,7 +60,7 @@ describe('logged metrics', function () {
   }
 
   it('of DDPO with all its terms are the rows of its page', async () => {
-    const logged = await loggedBy(ddpo, {klCoefficient: 0.1, anchorCoefficient: 0.1});
+    const logged = await loggedBy(ddpo, {klCoefficient: 0.1, anchorCoefficient: 0.1, overlapRollouts: true});
     expect(logged).to.deep.equal(described('docs/algorithms/ddpo.md'));
   });
 

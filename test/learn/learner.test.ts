@@ -4,7 +4,7 @@ import {expect} from 'chai';
 import {gaussianToy} from '../../environments/gaussianToy.js';
 import type {LossFunction, OptimizerOptions, Scored, TransitionBatch} from '../../src/algorithm.js';
 import type {Device} from '../../src/engine/device.js';
-import {ContractError, NonFiniteError} from '../../src/errors.js';
+import {ConfigError, ContractError, NonFiniteError} from '../../src/errors.js';
 import {createLearner, type LearnerSnapshot, type ResidentLearner} from '../../src/learn/learner.js';
 import {chunks, gatherTransitions, stochasticTransitions, type TransitionRef} from '../../src/learn/transitions.js';
 import {samplerTables} from '../../src/numeric/samplers/named.js';
@@ -93,6 +93,7 @@ describe('learner', function () {
       change: Partial<OptimizerOptions> = {},
       keepsOld = false,
       from?: LearnerSnapshot,
+      overlapRollouts = false,
     ): Promise<ResidentLearner> =>
       createLearner(
         {
@@ -106,6 +107,7 @@ describe('learner', function () {
           guidanceScale: 1,
           microbatch: 8,
           keepsOld,
+          overlapRollouts,
           reference: params,
         },
         from,
@@ -239,6 +241,77 @@ describe('learner', function () {
       }
       expect(await oldOf(learner)).not.to.deep.equal(snapshot.arrays['old']);
       expect(await resumed.snapshot()).to.deep.equal(await learner.snapshot());
+    });
+
+    it('lets the policy that samples stand still while updates run, catch up when told to, and go back', async () => {
+      const learner = await open(sumOf, {}, false, undefined, true);
+      const good = [batch([{prompt: 1, advantage: -2}])];
+      const trainedOf = async (): Promise<Vector> => (await stateOf(learner)).trained;
+      const base = await oldOf(learner);
+      await learner.advance();
+      await learner.update(good, 1);
+      const first = await trainedOf();
+      expect(await oldOf(learner)).to.deep.equal(base);
+      expect(first).not.to.deep.equal(base);
+      await learner.advance();
+      await learner.update(good, 1);
+      expect(await oldOf(learner)).to.deep.equal(first);
+      const moved = async (policy?: 'acting'): Promise<number> => (await learner.evaluate(good[0], policy))['moved'].data[0];
+      expect(await moved('acting')).to.be.closeTo(Math.abs(first.data[1] - baseMeans[1]), 1e-7);
+      expect(await moved()).to.be.closeTo(Math.abs((await trainedOf()).data[1] - baseMeans[1]), 1e-7);
+      await learner.retreat();
+      expect(await oldOf(learner)).to.deep.equal(base);
+    });
+
+    it('asks the old policy as it was when it sampled, where rollouts overlap updates', async () => {
+      const learner = await open(sinceOld, {}, true, undefined, true);
+      const rows = batch([{prompt: 1, advantage: -2}]);
+      // The old policy before each iteration; half of the way to the trained one in each.
+      const old: number[] = [baseMeans[1]];
+      for (let k = 0; k < 4; k++) {
+        await learner.advance();
+        await learner.update([rows], 1);
+        const trained = (await stateOf(learner)).trained.data[1];
+        // What iteration k learns from was sampled by the old policy as it was before iteration k − 1.
+        const {loss} = await learner.evaluate(rows);
+        expect(loss.data[0], `iteration ${k}`).to.be.closeTo(-2 * (trained - old[Math.max(0, k - 1)]), 1e-6);
+        expect((await oldOf(learner)).data[1], `ahead of iteration ${k}`).to.be.closeTo(old[k], 1e-6);
+        await learner.moveOld(0.5);
+        old.push((old[k] + trained) / 2);
+        expect(old[k + 1]).to.be.above(old[k] + 0.01);
+      }
+    });
+
+    for (const keepsOld of [false, true]) {
+      const whose = keepsOld ? 'an old policy' : 'the trained policy';
+      it(`goes on from a snapshot with what samples while ${whose} moves on, bit for bit`, async () => {
+        const loss = keepsOld ? sinceOld : sumOf;
+        const learner = await open(loss, {}, keepsOld, undefined, true);
+        const iterate = async (one: ResidentLearner): Promise<void> => {
+          await one.advance();
+          await one.update([batch([{prompt: 1, advantage: -2}])], 1);
+          if (keepsOld) await one.moveOld(0.3);
+        };
+        for (let k = 0; k < 2; k++) await iterate(learner);
+        const snapshot = await learner.snapshot();
+        expect(snapshot.arrays['acting']).not.to.deep.equal(snapshot.arrays['trained']);
+        const resumed = await open(loss, {}, keepsOld, snapshot, true);
+        expect(await oldOf(resumed)).to.deep.equal(await oldOf(learner));
+        for (let k = 0; k < 2; k++) for (const one of [learner, resumed]) await iterate(one);
+        expect(await resumed.snapshot()).to.deep.equal(await learner.snapshot());
+      });
+    }
+
+    it('goes on from no snapshot that was made the other way, and does not advance where nothing overlaps', async () => {
+      const [plain, overlapping] = [await open(sumOf), await open(sumOf, {}, false, undefined, true)];
+      const refusal = async (from: ResidentLearner, overlapRollouts: boolean): Promise<Error> =>
+        rejection(open(sumOf, {}, false, await from.snapshot(), overlapRollouts));
+      expect(await refusal(plain, true)).to.be.instanceOf(ConfigError);
+      expect((await refusal(plain, true)).message).to.match(/^overlapRollouts: wanted false, as it was when the checkpoint/);
+      expect((await refusal(overlapping, false)).message).to.match(/^overlapRollouts: wanted true, as it was .*; got false\./);
+      for (const asked of [() => plain.advance(), () => plain.retreat()]) {
+        expect((await rejection(asked())).message).to.match(/^learner: wanted overlapRollouts: true where it is made/);
+      }
     });
 
     it('has no old policy where none is kept: the trained one acts', async () => {

@@ -114,6 +114,21 @@ describe('ddpo on gaussianToy', function () {
     means.forEach((mu) => expect(mu).to.be.closeTo(nearTargetLevel, 0.05));
   });
 
+  it('with rollouts that overlap updates the penalty stops it in the same place', async () => {
+    const klCoefficient = 2;
+    const run = {sampler: 'flowSde', noiseLevel: 0.7, steps: STEPS, overlapRollouts: true} as const;
+    const {stochastic} = samplerTables('flowSde', STEPS, 0.7);
+    // A range that never clips: what is left is the ratio.
+    const options = {klCoefficient, clipRange: 10, learningRate: 0.01};
+    const {means, rows} = await trainToy({device, ...run, reward: quadratic, iterations: 2 * ITERATIONS, options});
+    const {klCurvature} = generated(stochastic, 0);
+    means.forEach((mu, c) => {
+      const wanted = stop(stochastic, baseMeans[c], 'quadratic', (delta) => klCoefficient * klCurvature * delta);
+      expect(mu, `from ${baseMeans[c]}`).to.be.closeTo(wanted, 0.03);
+    });
+    rows.slice(1).forEach((row) => expect(row['policy/staleRatioGap']).to.be.above(0));
+  });
+
   it('a reward that knows nothing of the video moves no mean beyond the noise of its updates', async () => {
     const iterations = 60;
     const learningRate = 0.01;

@@ -63,6 +63,13 @@ describe('grpo on gaussianToy', function () {
     });
   }
 
+  it('with rollouts that overlap updates it arrives too, though they are one update old', async () => {
+    const {means, rows} = await learn({...several, clipRange: 0.05}, {overlapRollouts: true});
+    means.forEach((mu) => expect(mu).to.be.closeTo(target, 0.05));
+    rows.slice(1).forEach((row) => expect(row['policy/staleRatioGap']).to.be.above(0));
+    expect(rows.every((row) => row['policy/ratioGap'] === 0)).to.equal(true);
+  });
+
   /** Where a pull, per noisy step, is balanced by the penalty per noisy step. */
   const stop = (pull: (at: ReturnType<typeof generated>) => number, penalty: (delta: number) => number, m: number): number =>
     rootOf((mu) => pull(generated(table, mu)) - penalty(mu - m), -3, 3);

@@ -102,7 +102,8 @@ describe('nft on gaussianToy', function () {
   const train = (options: Readonly<Record<string, unknown>>, run: Partial<ToyRun> = {}): Promise<ToyOutcome> => {
     const settings = {learningRate: 0.02, emaDecay: 0.95, advantageClip: 100, advantageScale: 'group'};
     const sampling = {device, sampler: 'flowSde', noiseLevel: 0.7, steps: STEPS} as const;
-    return trainToyWith(nft.configure(nft.options.parse({...settings, ...options})), {
+    const {overlapRollouts = false} = run;
+    return trainToyWith(nft.configure(nft.options.parse({...settings, ...options}), {overlapRollouts}), {
       ...sampling,
       reward: quadratic,
       iterations: ITERATIONS,
@@ -129,6 +130,17 @@ describe('nft on gaussianToy', function () {
     const found = await train({klCoefficient});
     expect(Math.abs(stop(baseMeans[0], 'quadratic', klCoefficient) - nearTargetLevel)).to.be.above(0.1);
     expectAt(found, (m) => stop(m, 'quadratic', klCoefficient));
+  });
+
+  it('with rollouts that overlap updates it keeps the policy that sampled, and stops in the same place', async () => {
+    const klCoefficient = 0.5;
+    // β·C sets how far from the policy that sampled it may go, which is a step behind: far enough not to be held back.
+    const options = {klCoefficient, learningRate: 0.01, mixBeta: 0.01};
+    const found = await train(options, {overlapRollouts: true, iterations: 2 * ITERATIONS});
+    expectAt(found, (m) => stop(m, 'quadratic', klCoefficient));
+    // One update from the policy that sampled in every iteration but the first.
+    expect(found.rows[0]['policy/oldGap']).to.equal(0);
+    found.rows.slice(1).forEach((row) => expect(row['policy/oldGap']).to.be.above(0));
   });
 
   it('under a linear reward the penalty alone decides how far it goes', async () => {

@@ -49,6 +49,27 @@ describe('generate', function () {
     return generate(await putPolicy(device, params, layout), {...request, ...change});
   }
 
+  it('ends at the next step when it is aborted, with the reason', async () => {
+    const params = toy.initialise(0);
+    const layout = packPolicyFor(toy, params);
+    const stop = new AbortController();
+    let steps = 0;
+    const counting: Device = {
+      ...device,
+      jit: (name, fn) => {
+        const run = device.jit(name, fn);
+        return (inputs, options) => {
+          if (name === 'rollout/step' && ++steps === 2) stop.abort(new Error('nobody listens'));
+          return run(inputs, options);
+        };
+      },
+    };
+    const generate = createGenerator(toy, counting, layout, 'gaussian', 1);
+    const error = await rejection(generate(await putPolicy(device, params, layout), request, stop.signal));
+    expect(error.message).to.equal('nobody listens');
+    expect(steps).to.equal(2);
+  });
+
   /** The rows of sample `i` of every prompt. */
   const sample = (latent: NdArray<'float32'>, i: number, samples = 3): number[] =>
     prompts.map((_, p) => latent.data[p * samples + i]);

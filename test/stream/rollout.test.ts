@@ -63,6 +63,53 @@ describe('rollout', () => {
     });
   });
 
+  /** Generators that end when they are told to, and what was said to them. */
+  function held(): {generate: Generator; signals: AbortSignal[]; finish: (() => void)[]} {
+    const signals: AbortSignal[] = [];
+    const finish: (() => void)[] = [];
+    const generate: Generator = (_, __, signal) => {
+      signals.push(signal!);
+      return new Promise((resolve) => finish.push(() => resolve({} as Trajectories)));
+    };
+    return {generate, signals, finish};
+  }
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  it('aborts the batch under way when nobody listens any more, and no batch before', async () => {
+    const {generate, signals, finish} = held();
+    const requests = [1, 2, 3].map((n) => ({iteration: n}) as GenerateRequest);
+    const seen: unknown[] = [];
+    const subscription = from(requests)
+      .pipe(rollout(generate, policy))
+      .subscribe((t) => seen.push(t));
+    finish[0]();
+    await settled();
+    expect(signals).to.have.length(2);
+    expect(signals[1].aborted).to.equal(false);
+    subscription.unsubscribe();
+    expect(signals[1].aborted).to.equal(true);
+    finish[1]();
+    await settled();
+    expect([signals.length, seen.length]).to.deep.equal([2, 1]);
+  });
+
+  it('tells of every batch that it begins', async () => {
+    const {generate, finish} = held();
+    const begun: Promise<unknown>[] = [];
+    const subscription = from([{} as GenerateRequest])
+      .pipe(rollout(generate, policy, (work) => begun.push(work)))
+      .subscribe();
+    subscription.unsubscribe();
+    expect(begun).to.have.length(1);
+    let ended = false;
+    void begun[0].then(() => (ended = true));
+    await settled();
+    expect(ended).to.equal(false);
+    finish[0]();
+    await settled();
+    expect(ended).to.equal(true);
+  });
+
   it('ends with what the generator throws before it begins', async () => {
     const generate: Generator = () => {
       throw new Error('no device');

@@ -123,6 +123,18 @@ describe('score', () => {
     expect((await rejection(lastValueFrom(source))).message).to.equal('lost');
   });
 
+  it('tells of every batch that it begins, whose end can be waited for after nobody listens any more', async () => {
+    const {reward, open} = heldReward();
+    const begun: Promise<unknown>[] = [];
+    const subscription = of(batch(0))
+      .pipe(score(reward, 1, (work) => begun.push(work)))
+      .subscribe();
+    subscription.unsubscribe();
+    open.get('0')!([2, 3]);
+    expect(await Promise.all(begun)).to.have.length(1);
+    expect(((await begun[0]) as Scored).rewards).to.deep.equal(Float32Array.of(2, 3));
+  });
+
   it('asks for nothing and tells nothing after nobody listens any more', async () => {
     const {reward, open, started} = heldReward();
     const {source, seen, subscription} = listen(reward, 1);

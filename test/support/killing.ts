@@ -65,6 +65,8 @@ export type KilledIn = 'gaussianToy' | 'fluentClips';
 export interface KilledRun {
   readonly algorithm: Killed;
   readonly world: KilledIn;
+  /** Whether its rollouts overlap its updates. Default false. */
+  readonly overlapRollouts?: boolean;
   /** Words of node's command line that start `rlft`. */
   readonly program: readonly string[];
   /** Where weights and run folders are put. */
@@ -72,15 +74,14 @@ export interface KilledRun {
 }
 
 /** The words of a run from its beginning. */
-async function wordsOf({algorithm, world, base}: KilledRun, folder: string): Promise<string[]> {
+async function wordsOf({algorithm, world, base, overlapRollouts = false}: KilledRun, folder: string): Promise<string[]> {
   const toy = world === 'gaussianToy';
   const policy = join(base, `${world}.safetensors`);
   if (!existsSync(policy)) await writeWeights(policy, toy ? gaussianToy().initialise(0) : noisyWeights(nano));
   const place = {environment: world, preset: toy ? 'pixel' : 'nano', policy, reward: toy ? 'nearTarget' : 'brightness'};
-  const flags = Object.entries({...place, ...sizes, ...options[algorithm]}).flatMap(([name, value]) => [
-    `--${name}`,
-    String(value),
-  ]);
+  const flags = Object.entries({...place, ...sizes, ...options[algorithm], 'overlap-rollouts': overlapRollouts}).flatMap(
+    ([name, value]) => [`--${name}`, String(value)],
+  );
   return ['run', algorithm, ...flags, '--output-dir', folder];
 }
 
@@ -128,7 +129,7 @@ async function again(run: KilledRun, folder: string): Promise<string[]> {
 
 /** Runs it without any interruption. */
 export async function unbroken(run: KilledRun): Promise<string> {
-  const folder = join(run.base, `${run.algorithm}-${run.world}-unbroken`);
+  const folder = join(run.base, `${run.algorithm}-${run.world}${run.overlapRollouts ? '-overlapping' : ''}-unbroken`);
   const {code, stderr} = await launch(run.program, await wordsOf(run, folder), folder);
   expect(code, stderr).to.equal(0);
   return folder;

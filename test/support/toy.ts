@@ -1,5 +1,5 @@
 /** The closed forms of the Gaussian toy, in float64 and apart from its code, and short training runs in it. */
-import {lastValueFrom, take} from 'rxjs';
+import {lastValueFrom, take, toArray} from 'rxjs';
 import {ddpo} from '../../algorithms/ddpo.js';
 import {type grpo} from '../../algorithms/grpo.js';
 import {gaussianToy, gaussianToyDeviation, gaussianToyMeans} from '../../environments/gaussianToy.js';
@@ -15,7 +15,7 @@ import {createGenerator} from '../../src/rollout/generate.js';
 import {packPolicyFor} from '../../src/rollout/residentPolicy.js';
 import {openWorldClips} from '../../src/rollout/worldClips.js';
 import type {NdArray} from '../../src/tensor/ndarray.js';
-import {train} from '../../src/train.js';
+import {train, type TrainParts} from '../../src/train.js';
 
 /** Means of the base, one a prompt. */
 export const baseMeans = Object.values(gaussianToyMeans);
@@ -112,6 +112,10 @@ export interface ToyRun {
   readonly samples?: number;
   /** Default the toy as it ships. */
   readonly environment?: Environment;
+  /** Whether rollouts overlap updates. Default false. */
+  readonly overlapRollouts?: boolean;
+  /** Changes the parts of the loop, to watch it. Default: they stay. */
+  readonly around?: (parts: TrainParts) => TrainParts;
 }
 
 /** A device of one thread, which is most for graphs this small. */
@@ -121,6 +125,8 @@ export const openTestDevice = (): Promise<Device> => openOrtDevice('cpu', {provi
 export interface ToyOutcome {
   readonly means: number[];
   readonly metrics: Readonly<Record<string, number>>;
+  /** Those of every iteration. */
+  readonly rows: readonly Readonly<Record<string, number>>[];
   readonly tables: SamplerTables;
 }
 
@@ -149,14 +155,14 @@ export function trainToy({
 
 /** Trains with an algorithm. */
 export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun): Promise<ToyOutcome> {
-  const {device, reward, iterations, seed = 5, samples = 32} = run;
+  const {device, reward, iterations, seed = 5, samples = 32, overlapRollouts = false, around = (parts) => parts} = run;
   algorithm.checkReward?.(reward);
   const environment = run.environment ?? gaussianToy();
   const params = environment.initialise(0);
   const layout = packPolicyFor(environment, params);
   const tables = samplerTables(run.sampler, run.steps, run.noiseLevel);
   const {loss, scalars, optimizer, keepsOld = false} = algorithm;
-  const parts = {environment, device, layout, loss, scalars, optimizer, keepsOld};
+  const parts = {environment, device, layout, loss, scalars, optimizer, keepsOld, overlapRollouts};
   const learner = await createLearner({
     ...parts,
     density: tables.density,
@@ -169,9 +175,9 @@ export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun):
   const pool = environment.prompts('train', 4);
   const clips = algorithm.clips && openWorldClips(environment, device, layout, algorithm.clips);
   try {
-    const last = await lastValueFrom(
+    const states = await lastValueFrom(
       train(
-        {
+        around({
           environment,
           algorithm,
           reward,
@@ -185,12 +191,15 @@ export async function trainToyWith(algorithm: ConfiguredAlgorithm, run: ToyRun):
           samplesPerPrompt: samples,
           promptsPerBatch: pool.length,
           parityBound: 1e-4,
-        },
+          overlapRollouts,
+          lastIteration: iterations,
+        }),
         {iteration: 0, memory: algorithm.initialMemory, metrics: {}},
-      ).pipe(take(iterations)),
+      ).pipe(take(iterations), toArray()),
     );
     const {mean} = (await learner.averagedParams()) as {mean: NdArray<'float32'>};
-    return {means: [...mean.data], metrics: last.metrics, tables};
+    const rows = states.map(({metrics}) => metrics);
+    return {means: [...mean.data], metrics: rows[rows.length - 1], rows, tables};
   } finally {
     await learner.close();
   }

@@ -23,7 +23,7 @@ export function tuneRun({config, algorithm, stopAfter, resume = false, signal, r
   return tune({
     ...parts,
     config,
-    algorithm: algorithm.configure(optionsOf(algorithm, config)),
+    algorithm: algorithm.configure(optionsOf(algorithm, config), config),
     rewardGradient: algorithm.needs.differentiableReward,
     judge: undefined,
     resume,

@@ -162,6 +162,20 @@ describe('tune/plan', function () {
       });
     }
   }
+  it('counts what overlapping rollouts hold besides: two policies, and the trajectories of two iterations', async () => {
+    for (const name of ['ddpo', 'nft']) {
+      const algorithm = algorithms.get(name);
+      const planned = (overlapRollouts: boolean) =>
+        planRun({config: tuneConfig(algorithm, {...settings, overlapRollouts}), params}, {measure: false});
+      const [without, overlapping] = [await planned(false), await planned(true)];
+      const vector = 4 * without.geometry.trainedParameters;
+      // NFT keeps an old policy besides, as soon as the trained one is not the one that sampled.
+      expect(overlapping.bytes.parameters - without.bytes.parameters).to.equal((name === 'nft' ? 3 : 2) * vector);
+      expect(overlapping.bytes.trajectories).to.equal(2 * without.bytes.trajectories);
+      expect(overlapping.bytes.optimizer).to.equal(without.bytes.optimizer);
+      expect(overlapping.predictions).to.deep.equal(without.predictions);
+    }
+  });
 
   it('refuses minibatches that do not divide, and names the nearest that do', async () => {
     const refused = async (name: string, options: Readonly<Record<string, unknown>>): Promise<string> => {

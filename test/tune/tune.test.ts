@@ -259,6 +259,90 @@ describe('tune', function () {
     await expectSameEnd(whole, extended);
   });
 
+  const {innerEpochs: _e, clipRange: _c, klCoefficient: _k, ...forNft} = settings;
+  const nftOn = (options: Readonly<Record<string, unknown>>): Change => ({
+    config: tuneConfig(nft, {
+      ...forNft,
+      environment: toy.name,
+      preset: toy.preset,
+      iterations: 4,
+      overlapRollouts: true,
+      ...options,
+    }),
+    algorithm: nft,
+  });
+  const overlapping = configOf(toy, {iterations: 4, overlapRollouts: true});
+  for (const [title, change] of Object.entries<Change>({
+    'of the trained policy': {config: overlapping},
+    'of an old policy that lags behind': nftOn({oldPolicy: 'lagging', innerEpochs: 2}),
+    'of an old policy that is kept for them alone': nftOn({}),
+  })) {
+    it(`goes on with overlapping rollouts ${title}, bit for bit`, async () => {
+      const [whole, broken] = [await fresh('whole'), await fresh('broken')];
+      await run(whole, 4, change);
+      expect(await run(broken, 4, {...change, stopAfter: 3})).to.include({status: 'interrupted', iterations: 3});
+      const {state} = await loadCheckpoint((await listCheckpoints(broken.checkpoints))[0].path);
+      expect(state['acting']).not.to.deep.equal(state['trained']);
+      await run(broken, 4, {...change, resume: true});
+      await expectSameEnd(whole, broken);
+    });
+  }
+
+  it('goes on with rollouts that overlap updates when the budget is raised, bit for bit', async () => {
+    const [whole, extended] = [await fresh('whole'), await fresh('extended')];
+    await run(whole, 4, {config: overlapping});
+    await run(extended, 2, {config: configOf(toy, {iterations: 2, overlapRollouts: true})});
+    await run(extended, 4, {config: overlapping, resume: true});
+    await expectSameEnd(whole, extended);
+  });
+
+  it('keeps what samples of the last iteration when the next one fails, and goes on from it', async () => {
+    const [whole, failed, poisoned] = [await fresh('whole'), await fresh('failed'), await fresh('poisoned')];
+    await run(whole, 4, {config: overlapping});
+    let learnt = 0;
+    // Fails before the first update of iteration 4, when what samples has already moved on.
+    const algorithm = {
+      ...ddpo,
+      configure: (options: never) => {
+        const configured = ddpo.configure(options);
+        const learn: typeof configured.learn = (...given) =>
+          ++learnt === 4 ? throwError(() => new NonFiniteError('update 7: the loss is NaN')) : configured.learn(...given);
+        return {...configured, learn};
+      },
+    } as Algorithm;
+    expect((await rejection(run(failed, 4, {config: overlapping, algorithm}))).message).to.include('update 7');
+    // Is NaN while iteration 3 learns, which is kept.
+    const reward = failingIn(4, (scores) => scores.map(() => NaN));
+    expect((await rejection(run(poisoned, 4, {config: overlapping, reward}))).message).to.match(/^reward "nearTarget" is NaN/);
+    for (const folder_ of [failed, poisoned]) {
+      expect(await iterationsIn(folder_)).to.deep.equal([3, 2]);
+      await run(folder_, 4, {config: overlapping, resume: true});
+      await expectSameEnd(whole, folder_);
+    }
+  });
+
+  it('overlaps rollouts where the algorithm may learn from those of an older policy, and refuses it by name elsewhere', () => {
+    const refused = (algorithm: Algorithm, options: Readonly<Record<string, unknown>>): string => {
+      try {
+        tuneConfig(algorithm, {overlapRollouts: true, ...options});
+      } catch (error) {
+        expect(error).to.be.instanceOf(ConfigError);
+        return (error as Error).message;
+      }
+      return 'nothing';
+    };
+    const wanted = (name: string): string => `wanted false: ${name} does not learn from rollouts of an older policy`;
+    for (const algorithm of [direct, sft] as readonly Algorithm[])
+      expect(refused(algorithm, {})).to.match(new RegExp(`^settings:1.* overlapRollouts: ${wanted(algorithm.name)}`));
+    for (const algorithm of [ddpo, grpo, nft, dpo] as readonly Algorithm[]) expect(refused(algorithm, {})).to.equal('nothing');
+    // What one update an iteration makes idle is not so where rollouts are older.
+    expect(refused(ddpo, {clipRange: 0.3})).to.equal('nothing');
+    expect(refused(grpo, {objective: 'dppo', klThreshold: 0.3})).to.equal('nothing');
+    expect(refused(nft, {mixBeta: 0.3})).to.equal('nothing');
+    expect(refused(ddpo, {clipRange: 0.3, overlapRollouts: false})).to.include('every ratio is 1');
+    expect(refused(nft, {mixBeta: 0.3, overlapRollouts: false})).to.include('let rollouts overlap');
+  });
+
   it('stops before the first iteration on a Ctrl-C that came earlier, with a checkpoint to go on from', async () => {
     const [whole, early] = [await fresh('whole'), await fresh('early')];
     await run(whole, 2);

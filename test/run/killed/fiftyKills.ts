@@ -17,12 +17,15 @@ const IN_A_ROW = 3;
 const seed = Number(process.argv[2] ?? 1);
 const base = mkdtempSync(join(tmpdir(), 'rlft-kill-'));
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-const runs: KilledRun[] = (['ddpo', 'grpo', 'nft', 'direct'] as const).map((algorithm, i) => ({
-  algorithm,
-  world: i % 2 === 0 ? 'gaussianToy' : 'fluentClips',
-  program: ['bin/rlft.js'],
-  base,
-}));
+const common = {program: ['bin/rlft.js'], base};
+const runs: KilledRun[] = [
+  ...(['ddpo', 'grpo', 'nft', 'direct'] as const).map((algorithm, i): KilledRun => ({
+    algorithm,
+    world: i % 2 === 0 ? 'gaussianToy' : 'fluentClips',
+    ...common,
+  })),
+  {algorithm: 'grpo', world: 'gaussianToy', overlapRollouts: true, ...common},
+];
 
 say(`seed ${seed}, folders in ${base}`);
 const wholes: string[] = [];
