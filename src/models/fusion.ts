@@ -64,7 +64,13 @@ export function fusedStates(
   refine?: RefineAttention,
 ): tf.Tensor {
   const bias = paddingBias(text.valid);
-  const placed = tf.add(videoStates, tf.pad(positions(branch(params, 'position')), [[1, 0], [0, 0]]));
+  const placed = tf.add(
+    videoStates,
+    tf.pad(positions(branch(params, 'position')), [
+      [1, 0],
+      [0, 0],
+    ]),
+  );
   let x = text.states;
   for (let layer = 0; layer < config.layers; layer++) {
     const block = branch(branch(params, 'blocks'), String(layer));

@@ -1,8 +1,8 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import {expect} from 'chai';
 import {initialisePositions, positions} from '../../src/models/positions.js';
 import type {NdArray} from '../../src/tensor/ndarray.js';
-import type {Branch, Params} from '../../src/tensor/tree.js';
+import type {Branch} from '../../src/tensor/tree.js';
 import {runEagerly} from '../support/eager.js';
 
 describe('positions of a token grid', () => {
@@ -16,7 +16,9 @@ describe('positions of a token grid', () => {
     const space = rowsOf(params['space'] as NdArray);
     // |wave(p) − wave(q)|² = Σ over frequencies of 2·A²·(1 − cos f·(p − q)), with A = 1/2.
     const apart = (steps: number, frequencies: number): number =>
-      Array.from({length: frequencies}, (_, i) => 0.5 * (1 - Math.cos(steps * 30 ** (-i / (frequencies - 1))))).reduce((a, b) => a + b);
+      Array.from({length: frequencies}, (_, i) => 0.5 * (1 - Math.cos(steps * 30 ** (-i / (frequencies - 1))))).reduce(
+        (a, b) => a + b,
+      );
     for (const [i, a] of space.entries()) {
       for (const [j, b] of space.entries()) {
         const [rows, columns] = [Math.floor(i / 5) - Math.floor(j / 5), (i % 5) - (j % 5)];
@@ -33,7 +35,7 @@ describe('positions of a token grid', () => {
   });
 
   it('of a token are that of its place and that of its time', () => {
-    const {all} = runEagerly((x) => ({all: positions(x['params'] as Branch<tf.Tensor>)}), {params: params as Params}) as {
+    const {all} = runEagerly((x) => ({all: positions(x['params'] as Branch<tf.Tensor>)}), {params}) as {
       all: NdArray;
     };
     const [space, time] = [rowsOf(params['space'] as NdArray), rowsOf(params['time'] as NdArray)];
