@@ -18,9 +18,9 @@ import {noisyContext, noisyEncoder, noisyMap, noisyWorld} from '../support/noisy
 import {openTestDevice} from '../support/toy.js';
 
 const {module, encoder} = noisyEncoder;
-/** Half a minute of contrast teaches towers to tell captions apart; the matching head takes far longer. */
+/** Half a minute of contrast teaches towers to tell captions apart. */
 const plan = {
-  pairs: 2560,
+  pairs: 4480,
   batch: 32,
   queue: 256,
   muonRate: 0.02,
@@ -82,9 +82,10 @@ describe('the weights of a reward that looks through an encoder', function () {
   });
 
   it('are refused where only the towers were trained and the reward looks at more', async () => {
-    expect(await refusal(matching, trained)).to.include('the reward "matching"');
+    const towers = {...trained, fusion: module.initialise(7)['fusion']};
+    expect(await refusal(matching, towers)).to.include('the reward "matching"');
     const both = composeReward('similarity + matching', [similarity, matching]);
-    expect(await refusal(both, trained)).to.include('the reward "matching"');
+    expect(await refusal(both, towers)).to.include('the reward "matching"');
   });
 
   it('are refused with a map that is none of theirs', async () => {
