@@ -92,7 +92,9 @@ const options = z.strictObject({
     .describe('prompt: rewards have mean 0 and deviation 1 among the samples of a prompt; none: as they are.'),
   rewardMargin: z.number().default(2).describe("refl stops at rewards of this size; in the reward's unit."),
   ...distillationOptions,
-  distillationWeight: distillationOptions.distillationWeight.default(10),
+  distillationWeight: distillationOptions.distillationWeight
+    .default(10)
+    .describe(distillationOptions.distillationWeight.description!),
   distillationSteps: distillationOptions.distillationSteps.describe(
     "Steps of the flow from noise to video of which the teacher takes one; oneStep's times are theirs; 1 to 1000.",
   ),
