@@ -14,6 +14,7 @@ import type {Branch, Params} from '../tensor/tree.js';
 import {gridConvolution} from './gridConvolution.js';
 import {initialiser, type Initialiser} from './initialise.js';
 import {attention, branch, linear, modulatedNorm, silu, timeEmbedding, weight} from './layers.js';
+import {positions} from './positions.js';
 import {initialiseText, type TextConfig} from './textTower.js';
 import {feedForward, joinHeads} from './transformerBlock.js';
 
@@ -140,7 +141,10 @@ export function denoise(
   const angles = rotaryAngles(grid, d / config.heads);
   const condition = silu(tf.add(linear(branch(params, 'time'), timeEmbedding(time, TIME_WIDTH)), tf.mean(text, 1)));
   const shared = tf.reshape(linear(branch(params, 'modulation'), condition), [batch, 6, d]);
-  let x = tf.add(linear(branch(params, 'patch'), patchify(config, latent)), positions(branch(params, 'position'), grid, d));
+  // A still has no place in time.
+  const places = branch(params, 'position');
+  const placed = grid[0] === 1 ? weight(places, 'space') : positions(places);
+  let x = tf.add(linear(branch(params, 'patch'), patchify(config, latent)), placed);
   for (let i = 0; i < config.depth; i++) {
     x = block(config, branch(branch(params, 'blocks'), String(i)), x, shared, text, grid, angles);
   }
@@ -150,13 +154,6 @@ export function denoise(
     tf.Tensor,
   ];
   return unpatchify(config, linear(branch(final, 'out'), modulatedNorm(x, scale, shift)), frames);
-}
-
-function positions(params: Branch<tf.Tensor>, grid: readonly [number, number, number], d: number): tf.Tensor {
-  const space = weight(params, 'space');
-  if (grid[0] === 1) return space;
-  const both = tf.add(tf.reshape(space, [1, grid[1] * grid[2], d]), tf.reshape(weight(params, 'time'), [grid[0], 1, d]));
-  return tf.reshape(both, [grid[0] * grid[1] * grid[2], d]);
 }
 
 function block(
