@@ -236,7 +236,8 @@ function stepsWithGradient(steps: number, key: NoiseKey, {variant, gradientSteps
 
 /** One microbatch: what the loss reads. */
 function gather(scored: readonly Scored[], clips: readonly Clip[], draw: Draw, reward: DifferentiableReward, o: Options): Params {
-  const rows = o.variant === 'draftLv' ? clips.flatMap((clip) => Array.from({length: o.draws}, () => clip)) : clips;
+  const draws = o.variant === 'draftLv' ? o.draws : 1;
+  const rows = clips.flatMap((clip) => Array.from({length: draws}, () => clip));
   const prompts = rows.map(({prompt}) => prompt);
   const {table} = scored[0].trajectories;
   const latentsAt = (step: number): Params =>
@@ -248,10 +249,9 @@ function gather(scored: readonly Scored[], clips: readonly Clip[], draw: Draw, r
   const numbers = (of: (clip: Clip) => number): NdArray<'float32'> => float32(rows.map(of));
   const all = (value: number): NdArray<'float32'> => numbers(() => value);
   // The noise of each row is its clip's own, and its draw's.
-  const drawOf = rows.map((clip, i) => rows.slice(0, i).filter((other) => other === clip).length);
   const keyOf =
     (purpose: string) =>
-    (row: number): NoiseKey => ({...draw.key, purpose, prompt: rows[row].index, step: drawOf[row]});
+    (row: number): NoiseKey => ({...draw.key, purpose, prompt: rows[row].index, step: row % draws});
 
   const stepOf = ({time, scale, a, b}: Pick<Transition, 'time' | 'scale' | 'a' | 'b'>): Params => ({
     time: all(time),

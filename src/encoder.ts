@@ -134,6 +134,8 @@ export interface EncoderModule {
   readonly encoder: VideoTextEncoder;
   /** Freshly initialised parameters; a pure function of the seed. */
   initialise(seed: number): Params;
+  /** Whether it is kept independent: it measures what rewards do to a policy, so no reward may look through it. Default false. */
+  readonly independent?: boolean;
   /** Where the parameters that ship with rlft lie, or undefined if none do. */
   readonly weights: URL | undefined;
   /** Where the transport map that was fitted to those parameters lies; undefined if none ships. */

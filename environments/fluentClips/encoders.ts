@@ -58,11 +58,12 @@ export function encodersOf(preset: Preset): readonly EncoderModule[] {
     videoTextEncoder({
       ...shared,
       name: 'b',
-      summary: 'convolutions in space and in time; captions by their mean. A yardstick, never a reward',
+      summary: 'convolutions in space and in time; captions by their mean. Measures what rewards do; never one itself',
+      independent: true,
       video: {kind: 'convolution', config: {latentShape, patch, stem: b.stem, width: b.width, depth: b.depth}},
       text: {...text, width: b.text, heads: 2, pooling: 'mean'},
       fusion: {layers: 2, heads: 2},
-      weights: undefined,
+      weights: preset.name === 'mini' ? miniAsset('encoder-b') : undefined,
     }),
   ];
 }

@@ -30,8 +30,18 @@ export interface SuiteScores {
   readonly parts?: Readonly<Record<string, Float32Array>>;
   /** Whether the reward compares samples of one prompt alone, of which there is one here: then only its parts say something. */
   readonly relative?: boolean;
+  /** Scores of the parts of what is measured independently of the reward, by their names. */
+  readonly independent?: Readonly<Record<string, Float32Array>>;
   /** The judge's word on each, if the world has a judge. */
   readonly judgements: readonly Judgement[] | undefined;
+}
+
+/** What scores the clips of a suite. */
+export interface Measures {
+  readonly reward: Reward;
+  /** A composed reward that is not optimised; its parts are reported. Default: none. */
+  readonly independent?: Reward | undefined;
+  readonly judge: Judge | undefined;
 }
 
 /** Clips that are generated at once. */
@@ -46,12 +56,14 @@ export async function evaluateSuite(
   generate: Generator,
   policy: ResidentTree,
   suite: Suite,
-  reward: Reward,
-  judge: Judge | undefined,
+  {reward, independent, judge}: Measures,
 ): Promise<SuiteScores> {
   const videos: NdArray<'float32'>[] = [];
   const rewards = new Float32Array(suite.prompts.length);
-  const parts: Record<string, Float32Array> = {};
+  const [parts, others]: Record<string, Float32Array>[] = [{}, {}];
+  const keep = (into: Record<string, Float32Array>, from: Readonly<Record<string, Float32Array>>, first: number): void => {
+    for (const [name, scores] of Object.entries(from)) (into[name] ??= new Float32Array(suite.prompts.length)).set(scores, first);
+  };
   const judgements: Judgement[] = [];
   for (let first = 0; first < suite.prompts.length; first += BATCH) {
     const prompts = suite.prompts.slice(first, first + BATCH);
@@ -60,12 +72,15 @@ export async function evaluateSuite(
     videos.push(made);
     const scored = await scoreParts(reward, made, prompts);
     rewards.set(scored.scores, first);
-    for (const [name, scores] of Object.entries(scored.parts)) {
-      (parts[name] ??= new Float32Array(suite.prompts.length)).set(scores, first);
-    }
+    keep(parts, scored.parts, first);
+    if (independent) keep(others, (await scoreParts(independent, made, prompts)).parts, first);
     if (judge) judgements.push(...(await judge.judge(made, prompts)));
   }
-  return {videos: concatRows(videos), rewards, parts, relative: reward.relative === true, judgements: judge && judgements};
+  return {
+    ...{videos: concatRows(videos), rewards, parts, relative: reward.relative === true},
+    ...(independent && {independent: others}),
+    judgements: judge && judgements,
+  };
 }
 
 /** How a suite changed: the optimised reward, its parts, and the judge's totals. */
@@ -95,6 +110,9 @@ export function compare(before: SuiteScores, after: SuiteScores, judge: Judge | 
   const comparisons = before.relative ? [] : [of('reward/mean', (s, indices) => meanOf(s.rewards, indices))];
   for (const name of Object.keys(before.parts ?? {})) {
     comparisons.push(of(`reward/${name}`, (s, indices) => meanOf(s.parts![name], indices)));
+  }
+  for (const name of Object.keys(before.independent ?? {})) {
+    comparisons.push(of(`independent/${name}`, (s, indices) => meanOf(s.independent![name], indices)));
   }
   if (judge && before.judgements && after.judgements) {
     for (const metric of ['total', 'quality', 'semantic', 'strict']) {

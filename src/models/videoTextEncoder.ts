@@ -61,6 +61,8 @@ export interface VideoTextEncoderConfig {
   /** Captions → `[B, L]` int32 without CLS; ConfigError on an unknown word. */
   readonly tokenize: (texts: readonly string[]) => NdArray<'int32'>;
   readonly weights: URL | undefined;
+  /** See `EncoderModule`. */
+  readonly independent?: boolean;
   /** The transport map that was fitted to those weights, if one ships. */
   readonly map?: URL;
 }
@@ -155,6 +157,7 @@ export function videoTextEncoder(config: VideoTextEncoderConfig): EncoderModule 
       };
     },
     weights,
+    ...(config.independent !== undefined && {independent: config.independent}),
     ...(config.map && {map: config.map}),
     maskedVideo: {
       tubes,

@@ -9,7 +9,7 @@
 import {existsSync, readdirSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
 import {join} from 'node:path';
-import type {Environment, Judge} from '../environment.js';
+import type {Environment} from '../environment.js';
 import {bootstrap} from '../evaluate/bootstrap.js';
 import {darkShare, groupDiversity, highFrequencyShare, motion, saturation} from '../evaluate/clipFigures.js';
 import type {ResidentLearner} from '../learn/learner.js';
@@ -25,6 +25,7 @@ import type {MonitorSummary} from '../run/summary.js';
 import {writeWeights} from '../run/weights.js';
 import {concatRows, type NdArray} from '../tensor/ndarray.js';
 import {alarmsOf, type Alarm, type ClipFigures, type Gains} from './alarms.js';
+import type {Yardstick} from './yardstick.js';
 
 /** Draws of the bootstrap of a gain. */
 const DRAWS = 500;
@@ -39,7 +40,8 @@ export interface MonitorParts {
   readonly generate: Generator;
   readonly learner: ResidentLearner;
   readonly reward: Reward;
-  readonly judge: Judge | undefined;
+  /** What clips are measured with, if there is something that is not optimised. */
+  readonly yardstick: Yardstick | undefined;
   /** Of the noise that clips start from. */
   readonly seed: number;
   /** Iterations of the checkpoint that the run goes on from; 0 for a new run. */
@@ -66,18 +68,10 @@ interface Seen {
   readonly figures: ClipFigures;
 }
 
-/** Why the judge cannot be the yardstick of a reward, or undefined if it can. */
-export function withoutYardstick(reward: Pick<Reward, 'name' | 'parts'>, judge: Judge | undefined): string | undefined {
-  if (!judge) return 'this world has no judge';
-  if ([reward, ...(reward.parts ?? [])].some(({name}) => name === 'judge')) return 'the judge is what is optimised';
-  return undefined;
-}
-
 /** Opens the monitor; what an earlier part of the run saw is read from its metrics. */
 export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
-  const {config, folder, environment, generate, learner, reward, judge, completed} = parts;
+  const {config, folder, environment, generate, learner, reward, yardstick, completed} = parts;
   const {every, prompts: count, samples, stop} = config.monitor;
-  const without = withoutYardstick(reward, judge);
   const prompts = environment.prompts('heldOut', count);
 
   const see = async (policy: ResidentLearner['policy']): Promise<Seen> => {
@@ -89,16 +83,14 @@ export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
       const made = await generate(policy, request);
       videos.push(made.videos);
       rewards.push(...(await scoreVideos(reward, made.videos, made.prompts)));
-      if (judge && without === undefined) {
-        yardsticks.push(...(await judge.judge(made.videos, made.prompts)).map((one) => judge.aggregate([one])['total']));
-      }
+      if (yardstick) yardsticks.push(...(await yardstick.score(made.videos, made.prompts)));
     }
     const clips = concatRows(videos);
     const byPrompt = (scores: readonly number[]): number[] =>
       prompts.map((_, i) => statistics(scores.slice(i * samples, (i + 1) * samples)).mean);
     return {
       rewards: reward.relative === true ? undefined : byPrompt(rewards),
-      yardsticks: without === undefined ? byPrompt(yardsticks) : undefined,
+      yardsticks: yardstick && byPrompt(yardsticks),
       figures: {
         diversity: groupDiversity(clips, samples),
         motion: motion(clips),
@@ -123,7 +115,7 @@ export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
 
   const metricsOf = (before: Seen, now: Seen): Record<string, number> => {
     const reward_ = now.rewards && {mean: meanOf(now.rewards), gain: gainOf(before.rewards!, now.rewards)};
-    const yardstick = now.yardsticks && {mean: meanOf(now.yardsticks), gain: gainOf(before.yardsticks!, now.yardsticks)};
+    const measured = now.yardsticks && {mean: meanOf(now.yardsticks), gain: gainOf(before.yardsticks!, now.yardsticks)};
     const {diversity, ...figures} = now.figures;
     return {
       ...(reward_ && {
@@ -131,12 +123,12 @@ export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
         'monitor/rewardGain': reward_.gain.mean,
         'monitor/rewardGainLow': reward_.gain.low,
       }),
-      ...(yardstick && {
-        'monitor/yardstick': yardstick.mean,
-        'monitor/yardstickGain': yardstick.gain.mean,
-        'monitor/yardstickGainHigh': yardstick.gain.high,
+      ...(measured && {
+        'monitor/yardstick': measured.mean,
+        'monitor/yardstickGain': measured.gain.mean,
+        'monitor/yardstickGainHigh': measured.gain.high,
       }),
-      ...(reward_ && yardstick && {'monitor/gap': reward_.gain.deviations - yardstick.gain.deviations}),
+      ...(reward_ && measured && {'monitor/gap': reward_.gain.deviations - measured.gain.deviations}),
       'monitor/diversity': diversity,
       'monitor/diversityShare': diversity / before.figures.diversity,
       ...Object.fromEntries(Object.entries(figures).map(([name, value]) => [`monitor/${name}`, value])),
@@ -208,7 +200,7 @@ export async function openMonitor(parts: MonitorParts): Promise<Monitor> {
     summary() {
       const top = best();
       return {
-        yardstick: without === undefined ? 'judge/total' : null,
+        yardstick: yardstick?.name ?? null,
         looks: looks.length,
         alarms,
         best: top ? {...top, file: bestFile(top.iteration)} : null,

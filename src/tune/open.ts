@@ -18,6 +18,7 @@ import {readPolicy} from './policyWeights.js';
 import {rewardContext} from './rewardContext.js';
 import {optionsOf, type TuneConfig} from './schema.js';
 import {tune, type TuneParts} from './tune.js';
+import {openIndependent} from './yardstick.js';
 
 /** What to run and where. */
 export interface TuneRequest {
@@ -51,7 +52,16 @@ function named<T extends {readonly name: string}>(key: string, given: T, name: s
 /** What a run needs besides its folder, open. */
 export type OpenRun = Pick<
   TuneParts,
-  'config' | 'environment' | 'algorithm' | 'reward' | 'rewardGradient' | 'judge' | 'device' | 'params' | 'paramsGiven'
+  | 'config'
+  | 'environment'
+  | 'algorithm'
+  | 'reward'
+  | 'rewardGradient'
+  | 'independent'
+  | 'judge'
+  | 'device'
+  | 'params'
+  | 'paramsGiven'
 > & {
   readonly warning: string;
   /** Files of weights that were read. */
@@ -83,6 +93,7 @@ export async function withOpenRun<T>(
   const device = await openDevice(config.device, {threads: config.threads});
   const opened = rewardContext(environment, device, config);
   let reward: Reward | undefined;
+  let independent: Reward | undefined;
   try {
     reward = await module.open(opened.context);
     opened.checkUsed();
@@ -95,12 +106,14 @@ export async function withOpenRun<T>(
         `algorithm "${algorithm.name}" needs a world that decodes inside the graph; ${environment.name} does not (decodeInGraph).`,
       );
     }
+    independent = await openIndependent(environment, device);
     return await use({
       config,
       environment,
       algorithm: configured,
       reward,
       rewardGradient: algorithm.needs.differentiableReward,
+      independent,
       judge: opened.judge(),
       device,
       params,
@@ -111,6 +124,7 @@ export async function withOpenRun<T>(
       weights: files,
     });
   } finally {
+    await independent?.close?.();
     await reward?.close?.();
     await opened.close();
     await device.close();

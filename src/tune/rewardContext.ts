@@ -1,5 +1,6 @@
 /** What a reward may ask of the run it serves, each opened when it is first asked for. */
 import type {Device} from '../engine/device.js';
+import type {FrozenEncoder} from '../encoder.js';
 import type {Environment, Judge} from '../environment.js';
 import {ConfigError} from '../errors.js';
 import type {RewardContext} from '../reward.js';
@@ -41,11 +42,30 @@ function onDemand<T>(make: () => Promise<T>): OnDemand<T> {
   return {get: () => (made ??= make()), asked: () => made !== undefined};
 }
 
-/** The context of a reward on a device, which stays the caller's. */
-export function rewardContext(environment: Environment, device: Device, settings: RewardSettings): OpenContext {
+/**
+ * The context of a reward on a device, which stays the caller's.
+ *
+ * Asked for an encoder, it refuses one that is kept independent of all rewards (ConfigError).
+ */
+export const rewardContext = (environment: Environment, device: Device, settings: RewardSettings): OpenContext =>
+  contextThrough(environment, device, settings, async () => {
+    const frozen = await openFrozenEncoder(environment, settings.encoder);
+    if (frozen.module.independent !== true) return frozen;
+    throw new ConfigError(
+      `encoder: ${settings.encoder} is the independent encoder "${frozen.module.name}" of ${environment.name}, which measures what rewards do and so may not be one; give another.`,
+    );
+  });
+
+/** The same, looking through the encoder given. */
+export function contextThrough(
+  environment: Environment,
+  device: Device,
+  settings: RewardSettings,
+  openEncoder: () => Promise<FrozenEncoder>,
+): OpenContext {
   let judge: Judge | undefined;
   const openJudge = (): Judge | undefined => (judge ??= environment.openJudge?.(JUDGE_THREADS));
-  const encoder = onDemand(() => openFrozenEncoder(environment, settings.encoder));
+  const encoder = onDemand(openEncoder);
   const transport = onDemand(async () => openTransportMap(await encoder.get(), settings.transport));
   const preference = onDemand(async () => openPreferenceModel(await encoder.get(), settings.preference));
   return {

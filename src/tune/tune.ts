@@ -32,6 +32,7 @@ import {openMonitor} from './monitor.js';
 import {pictureWriter} from './pictures.js';
 import {saveTuned} from './saveTuned.js';
 import {loraOf} from './schema.js';
+import {yardstickOf} from './yardstick.js';
 
 /** Prompts that training draws from, the first ones of the split. */
 const POOL = 512;
@@ -56,6 +57,8 @@ export interface TuneParts {
   readonly reward: Reward;
   /** Whether the algorithm needs the gradient of the reward, which is then differentiable. Default false. */
   readonly rewardGradient?: boolean;
+  /** What measures clips through the encoder that no reward looks through, if the world ships one. Default: nothing does. */
+  readonly independent?: Reward | undefined;
   readonly judge: Judge | undefined;
   readonly device: Device;
   /** The weights to start from. */
@@ -83,7 +86,7 @@ interface Progress {
  * noise twice. What a reward, the policy or the disk throws is thrown on, after the last whole iteration was saved.
  */
 export async function tune(parts: TuneParts): Promise<RunSummary> {
-  const {config, folder, environment, device, params, algorithm, judge, reward, report} = parts;
+  const {config, folder, environment, device, params, algorithm, independent, judge, reward, report} = parts;
   const began = performance.now();
   const {pool, layout, tables, geometry} = prepare(parts);
   report({
@@ -119,7 +122,7 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   };
   const measure = (policy: ResidentLearner['policy'], when: 'before' | 'during' | 'after'): Promise<SuiteScores> => {
     report({kind: 'evaluating', when, prompts: suite.prompts.length});
-    return evaluateSuite(generate, policy, suite, reward, judge);
+    return evaluateSuite(generate, policy, suite, {reward, independent, judge});
   };
   const pictures = pictureWriter({
     folder,
@@ -132,7 +135,8 @@ export async function tune(parts: TuneParts): Promise<RunSummary> {
   });
   const completed = start.state.iteration;
   const monitor = await openMonitor({
-    ...{config, folder, environment, generate, learner, reward, judge},
+    ...{config, folder, environment, generate, learner, reward},
+    yardstick: yardstickOf(reward, judge, independent),
     seed: EVALUATION_SEED,
     completed,
   });

@@ -39,13 +39,7 @@ const judge: Judge = {
 describe('evaluateSuite', () => {
   it('generates every prompt once, without noise in the steps, with noise of its own that is always the same', async () => {
     const {generate, asked} = fakeGenerator();
-    const {videos, rewards, judgements} = await evaluateSuite(
-      generate,
-      {},
-      suite,
-      reward((x) => 2 * x),
-      judge,
-    );
+    const {videos, rewards, judgements} = await evaluateSuite(generate, {}, suite, {reward: reward((x) => 2 * x), judge});
     expect(asked.flatMap((r) => r.prompts)).to.deep.equal(prompts);
     for (const {prompts: part, ...request} of asked) {
       expect(part.length).to.be.within(1, 32);
@@ -64,23 +58,19 @@ describe('evaluateSuite', () => {
   });
 
   it('does without a judge', async () => {
-    expect((await evaluateSuite(fakeGenerator().generate, {}, suite, reward(Number), undefined)).judgements).to.equal(undefined);
+    expect(
+      (await evaluateSuite(fakeGenerator().generate, {}, suite, {reward: reward(Number), judge: undefined})).judgements,
+    ).to.equal(undefined);
   });
 
   it('names the prompt of a reward that is not finite, and a reward that leaves scores out', async () => {
     const bad = await rejection(
-      evaluateSuite(
-        fakeGenerator().generate,
-        {},
-        suite,
-        reward((x) => (x === 40 ? NaN : x)),
-        undefined,
-      ),
+      evaluateSuite(fakeGenerator().generate, {}, suite, {reward: reward((x) => (x === 40 ? NaN : x)), judge: undefined}),
     );
     expect(bad).to.be.instanceOf(NonFiniteError);
     expect(bad.message).to.include('reward "fake" is NaN for prompt "prompt 40"');
     const short: Reward = {name: 'short', unit: '1', score: async () => new Float32Array(3)};
-    const missing = await rejection(evaluateSuite(fakeGenerator().generate, {}, suite, short, undefined));
+    const missing = await rejection(evaluateSuite(fakeGenerator().generate, {}, suite, {reward: short, judge: undefined}));
     expect(missing).to.be.instanceOf(ContractError);
     expect(missing.message).to.include('reward "short": wanted 32 scores, one a video; got 3');
   });
@@ -93,16 +83,31 @@ describe('evaluateSuite of a composed reward', () => {
   };
 
   it('keeps the scores of each part, prompt by prompt over all batches', async () => {
-    const {rewards, parts, relative} = await evaluateSuite(fakeGenerator().generate, {}, suite, composed, undefined);
+    const {rewards, parts, relative} = await evaluateSuite(fakeGenerator().generate, {}, suite, {
+      reward: composed,
+      judge: undefined,
+    });
     expect([...rewards]).to.deep.equal(prompts.map(numberOf));
     expect([...parts!['twice']]).to.deep.equal(prompts.map((p) => 2 * numberOf(p)));
     expect([...parts!['minus']]).to.deep.equal(prompts.map((p) => -numberOf(p)));
     expect(relative).to.equal(false);
   });
 
+  it('measures independently of the reward, part by part, and compares that too', async () => {
+    const measures = {reward: reward((x) => -x), independent: composed, judge: undefined};
+    const before = await evaluateSuite(fakeGenerator().generate, {}, suite, measures);
+    expect([...before.rewards]).to.deep.equal(prompts.map((p) => -numberOf(p)));
+    expect([...before.independent!['twice']]).to.deep.equal(prompts.map((p) => 2 * numberOf(p)));
+    const after = {...before, independent: {...before.independent, twice: before.independent!['twice'].map((x) => x + 3)}};
+    const found = compare(before, after, undefined, 1);
+    expect(found.map((c) => c.metric)).to.deep.equal(['reward/mean', 'independent/twice', 'independent/minus']);
+    expect(found[1]).to.deep.include({before: 69, after: 72, difference: {mean: 3, low: 3, high: 3}});
+    expect(found[2].difference.mean).to.equal(0);
+  });
+
   it('compares the parts too, and of a reward that is relative the parts alone', async () => {
     for (const relative of [false, true]) {
-      const before = await evaluateSuite(fakeGenerator().generate, {}, suite, {...composed, relative}, judge);
+      const before = await evaluateSuite(fakeGenerator().generate, {}, suite, {reward: {...composed, relative}, judge});
       const after = {
         ...before,
         rewards: before.rewards.map((x) => x + 1),

@@ -7,7 +7,6 @@ import {readMetrics} from '../../src/run/metrics.js';
 import {createRunFolder, type RunFolder} from '../../src/run/runFolder.js';
 import type {RunSummary} from '../../src/run/summary.js';
 import type {TuneEvent} from '../../src/tune/events.js';
-import {withoutYardstick} from '../../src/tune/monitor.js';
 import {runTuning} from '../../src/tune/open.js';
 import {tuneConfig} from '../../src/tune/schema.js';
 import {read} from '../support/documents.js';
@@ -97,16 +96,5 @@ describe('the reward-hacking monitor', function () {
     const {summary} = await run(off, {...settings, iterations: 2, monitor: {every: 0}});
     expect(summary.monitor).to.deep.equal({yardstick: 'judge/total', looks: 0, alarms: [], best: null});
     expect(existsSync(join(off.path, 'best-00000002.safetensors'))).to.equal(false);
-  });
-
-  it('takes no yardstick that is optimised, and none where there is none', () => {
-    const judge = {dimensions: [], judge: async () => [], aggregate: () => ({}), close: async () => undefined};
-    const named = (name: string) => ({name, unit: '1', score: async () => new Float32Array(0)});
-    expect(withoutYardstick(named('brightness'), judge)).to.equal(undefined);
-    expect(withoutYardstick(named('judge'), judge)).to.equal('the judge is what is optimised');
-    expect(withoutYardstick({name: 'judge + brightness', parts: [named('judge')]}, judge)).to.equal(
-      'the judge is what is optimised',
-    );
-    expect(withoutYardstick(named('brightness'), undefined)).to.equal('this world has no judge');
   });
 });
