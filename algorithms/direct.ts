@@ -5,14 +5,14 @@
  *   L = λ·L_CD − mean r̃(decode(x̂0)),   L_CD = mean [√(d² + c²) − c],   d = x̂0(x_t) − sg x̂0(z_s)
  *
  * x_t is a clean latent noised to a random time t, x̂0(x_t) the one-step jump from there, z_s where the starting policy's step from
- * t to s leads, and r̃ the reward, normalised among the samples of a prompt where that is asked for. L_CD keeps one-step jumps and
- * the sampler's walk at one, and at the last step the policy with the one that training began with: it is what stands against videos
- * that only the reward likes.
+ * t to s leads, and r̃ the reward, normalised among the samples of a prompt where that is asked for. L_CD, which is off by default,
+ * keeps one-step jumps and the sampler's walk at one, and at the last step the policy with the one that training began with: it holds
+ * back from videos that only the reward likes.
  *
- * The other variants differ in how the video is reached that the gradient flows through:
+ * The variants differ in how the video is reached that the gradient flows through:
  *
- *   oneStep    x_t at a random time, one jump
  *   draftK     the last K steps of the sampler
+ *   oneStep    x_t at a random time, one jump: PISCES' recipe
  *   draftLv    the finished video noised to the last step's time, several times, one jump each
  *   alignProp  the last k steps, k at random
  *   drTune     K steps spread over the sampler, their inputs taken as constant
@@ -20,7 +20,7 @@
  *
  * Steps without gradient are the rollout's: they are in no graph, and cost no memory here.
  *
- * @source PISCES, arXiv:2602.01624, §3.4. Deviations and the sources of the variants: docs/algorithms/direct.md.
+ * @source PISCES, arXiv:2602.01624, §3.4; DRaFT, arXiv:2309.17400. Deviations and the sources of the variants: docs/algorithms/direct.md.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import {z} from 'zod';
@@ -65,12 +65,12 @@ import {
 
 const options = z.strictObject({
   ...optimizerOptions,
-  learningRate: optimizerOptions.learningRate.default(1e-5).describe('Step size of AdamW; > 0.'),
+  learningRate: optimizerOptions.learningRate.default(1e-4).describe('Step size of AdamW; > 0.'),
   innerEpochs: policyGradientOptions.innerEpochs,
   minibatches: policyGradientOptions.minibatches,
   variant: z
-    .enum(['oneStep', 'draftK', 'draftLv', 'alignProp', 'drTune', 'refl'])
-    .default('oneStep')
+    .enum(['draftK', 'oneStep', 'draftLv', 'alignProp', 'drTune', 'refl'])
+    .default('draftK')
     .describe('How the video is reached that the gradient flows through; see the loss.'),
   gradientSteps: z
     .int()
@@ -92,9 +92,6 @@ const options = z.strictObject({
     .describe('prompt: rewards have mean 0 and deviation 1 among the samples of a prompt; none: as they are.'),
   rewardMargin: z.number().default(2).describe("refl stops at rewards of this size; in the reward's unit."),
   ...distillationOptions,
-  distillationWeight: distillationOptions.distillationWeight
-    .default(10)
-    .describe(distillationOptions.distillationWeight.description!),
   distillationSteps: distillationOptions.distillationSteps.describe(
     "Steps of the flow from noise to video of which the teacher takes one; oneStep's times are theirs; 1 to 1000.",
   ),
@@ -311,7 +308,7 @@ const distilledOf = ({variant, draws, distillationWeight}: Options): {gradient: 
 /** Direct reward backpropagation as it is registered. */
 export const direct: Algorithm<typeof options.shape> = {
   name: 'direct',
-  summary: "the reward's own gradient through one-step jumps or the last sampling steps, with consistency distillation (PISCES)",
+  summary: "the reward's own gradient through the last sampling steps (DRaFT) or one-step jumps, with consistency distillation (PISCES)",
   options,
   defaults: {
     reward: 'quality + semantic',

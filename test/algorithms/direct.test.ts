@@ -304,6 +304,7 @@ describe('direct', function () {
         distillationTarget,
         // As many as there are prompts: the last one, whose target is the teacher's, is among them.
         distillationSteps: 2,
+        variant: 'oneStep',
         distillationWeight: 0.7,
         huberWidth: 0.05,
         rewardNormalisation: 'prompt',
@@ -401,7 +402,7 @@ describe('direct', function () {
       encoder: async () => ({module, encoder: module.encoder, params: encoder, file: 'fresh'}),
     };
     const reward = await composeReward('similarity + matching', [similarity, matching]).open(context);
-    const given = {distillationWeight: 0, rewardNormalisation: 'none', distillationSteps: 4};
+    const given = {variant: 'oneStep', distillationWeight: 0, rewardNormalisation: 'none', distillationSteps: 4};
     const [batch] = await batchesOf(scored, given, reward.differentiable);
     const {loss, scalars, optimizer} = configure(given);
     const learner = await openLearner(nano, device, params, {loss, scalars, optimizer, reward: reward.differentiable!});
@@ -430,14 +431,20 @@ describe('direct', function () {
 
   it('names what has no effect', () => {
     const idle = (given: Given): string[] => direct.idle!({...tuneConfig(direct, {iterations: 1}), ...given}).map(({key}) => key);
-    expect(idle({})).to.deep.equal(['noiseLevel', 'sampler', 'gradientSteps', 'draws', 'rewardMargin']);
+    const undistilled = ['distillationTarget', 'huberWidth', 'distillationSteps'];
+    expect(idle({})).to.deep.equal(['noiseLevel', 'sampler', 'draws', 'rewardMargin', ...undistilled]);
+    expect(idle({variant: 'oneStep', distillationWeight: 1})).to.deep.equal([
+      'noiseLevel',
+      'sampler',
+      'gradientSteps',
+      'draws',
+      'rewardMargin',
+    ]);
     expect(idle({variant: 'refl', sampler: 'ddim', distillationWeight: 0})).to.deep.equal([
       'noiseLevel',
       'draws',
       'rewardNormalisation',
-      'distillationTarget',
-      'huberWidth',
-      'distillationSteps',
+      ...undistilled,
     ]);
     expect(idle({variant: 'draftLv'}))
       .to.include('gradientSteps')
