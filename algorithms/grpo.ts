@@ -529,6 +529,7 @@ export const grpo: Algorithm<typeof options.shape> = {
   summary: 'policy gradient with advantages among the samples of a prompt (Flow-GRPO, DanceGRPO, MixGRPO and their variants)',
   options,
   defaults: {
+    reward: 'quality + semantic',
     promptsPerIteration: 8,
     samplesPerPrompt: 8,
     samplingSteps: 8,

@@ -28,7 +28,7 @@ export const benchDirect =
     const params = world.initialise(0);
     const layout = packPolicyFor(world, params);
     const algorithm = direct.configure(
-      direct.options.parse({learningRate: 1e-6, weightDecay: 1e-3, distillationWeight: consistency ? 1 : 0}),
+      direct.options.parse({variant: 'oneStep', learningRate: 1e-6, weightDecay: 1e-3, distillationWeight: consistency ? 1 : 0}),
     );
     const device = await openOrtDevice('cpu', {provider: 'cpu', threads: THREADS}, {});
     const shared = {environment: world, device, layout, density: 'gaussian' as const, guidanceScale: 1};

@@ -20,6 +20,7 @@ import {float32, int32, ndarray, zeros} from '../src/tensor/ndarray.js';
 import type {Params} from '../src/tensor/tree.js';
 import {bareContext} from './support/bareContext.js';
 import {rejection} from './support/files.js';
+import {nano} from './support/nano.js';
 
 /** The smallest size of each world. */
 const smallest: Readonly<Record<string, string>> = {fluentClips: 'nano', gaussianToy: 'pixel'};
@@ -260,6 +261,11 @@ describe('conformance', function () {
       'catches a judge that looks at the order',
       judgeOf({judge: async (_, prompts) => prompts.map((_, i) => ({quality: i / 4}))}),
       'the order of the clips changes',
+    );
+    caught(
+      'catches an independent encoder where that of rewards belongs',
+      {encoders: nano.encoders!.filter(({independent}) => independent)},
+      'encoders: wanted the one that rewards look through first',
     );
     caught(
       'catches clips',

@@ -69,7 +69,12 @@ export async function checkEnvironment(
       found.part('policy', () => checkPolicy(found, environment, prompts, params, device)),
     );
   }
-  for (const encoder of environment.encoders ?? []) {
+  const {encoders = []} = environment;
+  found.check(
+    encoders[0]?.independent !== true,
+    'encoders: wanted the one that rewards look through first; the first is independent, and is refused to them',
+  );
+  for (const encoder of encoders) {
     await found.part(`encoder ${encoder.name}`, () =>
       checkEncoder(
         encoder,

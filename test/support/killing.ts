@@ -53,7 +53,7 @@ const options = {
   ddpo: {'inner-epochs': 2, 'kl-coefficient': 0.1, 'learning-rate': 0.01, 'window-size': 2},
   grpo: {'inner-epochs': 2, 'kl-coefficient': 0.1, 'kl-target': 0.001, 'window-move': 'sliding', 'window-dwell': 2},
   nft: {'inner-epochs': 2, 'old-policy': 'lagging', 'learning-rate': 0.01},
-  direct: {minibatches: 2, 'distillation-target': 'average', 'learning-rate': 0.01},
+  direct: {minibatches: 2, variant: 'oneStep', 'distillation-weight': 1, 'distillation-target': 'average', 'learning-rate': 0.01},
 };
 
 /** Algorithms whose runs are killed. */
