@@ -308,7 +308,8 @@ const distilledOf = ({variant, draws, distillationWeight}: Options): {gradient: 
 /** Direct reward backpropagation as it is registered. */
 export const direct: Algorithm<typeof options.shape> = {
   name: 'direct',
-  summary: "the reward's own gradient through the last sampling steps (DRaFT) or one-step jumps, with consistency distillation (PISCES)",
+  summary:
+    "the reward's own gradient through the last sampling steps (DRaFT) or one-step jumps, with consistency distillation (PISCES)",
   options,
   defaults: {
     reward: 'quality + semantic',

@@ -27,6 +27,7 @@ import {attributeShift} from '../transport/metrics/retrieval.js';
 import {captionMeasures, captionStatistics, type CaptionMeasure} from './captionStatistics.js';
 import {fitMaps, type MapsPlan} from './fitMaps.js';
 import {judgedBy, judgedSamples, rankAgreement, type JudgedBy, type SamplesPlan} from './rankSamples.js';
+import {neighbourhoods} from './neighbourhoods.js';
 import type {Cell, Study, StudyProgress, StudyTable} from './study.js';
 import {allOf, claim, type Claim} from './verdict.js';
 
@@ -123,12 +124,13 @@ function distanceCurve(name: string, set: NdArray<'float32'>): ChartLine {
   return {name, points: Array.from(counts, (n, bin) => ({x: (2 * (bin + 0.5)) / BINS, y: (n / distances.length) * (BINS / 2)}))};
 }
 
-/** The two pictures: where captions and videos lie, and how far apart. */
+/** The pictures: where captions and videos lie, along axes and by neighbours, and how far apart. */
 async function picturesOf(
   {text, video}: CaptionedPairs,
   images: ReadonlyMap<MapName, NdArray<'float32'>>,
+  seed: number,
 ): Promise<Readonly<Record<string, Picture>>> {
-  const neural = images.get('neural')!;
+  const [neural, l2] = [images.get('neural')!, images.get('l2')!];
   const unit = (set: NdArray<'float32'>): NdArray<'float32'> => float32(unitRows(set).data, set.shape);
   const plane = principalAxes(concatRows([unit(text), unit(video), unit(neural)]), 2);
   const panel = (title: string, set: NdArray<'float32'>) => ({
@@ -138,12 +140,25 @@ async function picturesOf(
       {name: 'videos', points: plane(unit(video))},
     ],
   });
+  const near = neighbourhoods(concatRows([video, text, neural, l2].map(unit)), seed);
+  /** Points of the set that was the i-th. */
+  const placed = (i: number): Float64Array => near.subarray(2 * i * video.shape[0], 2 * (i + 1) * video.shape[0]);
   return {
     'embeddings.png': await scatterPlot('captions and videos along two principal axes', [
       panel('no map', text),
       panel('neural', neural),
-      panel('l2', images.get('l2')!),
+      panel('l2', l2),
     ]),
+    'neighbourhoods.png': await scatterPlot(
+      'captions and videos by their neighbours (UMAP)',
+      ['no map', 'neural', 'l2'].map((title, i) => ({
+        title,
+        sets: [
+          {name: 'captions', points: placed(i + 1)},
+          {name: 'videos', points: placed(0)},
+        ],
+      })),
+    ),
     'distances.png': await lineChart({
       title: 'distances between pairs of captions, and of videos',
       xLabel: 'distance on the unit sphere',
@@ -151,7 +166,7 @@ async function picturesOf(
       lines: [
         distanceCurve('captions', text),
         distanceCurve('neural', neural),
-        distanceCurve('l2', images.get('l2')!),
+        distanceCurve('l2', l2),
         distanceCurve('videos', video),
       ],
     }),
@@ -275,7 +290,7 @@ export async function alignmentStudy(request: AlignmentStudyRequest): Promise<St
         question: 'does neural transport align captions and videos better than maps that are told the pairs, and keep structure?',
         answer: allOf(claims.filter(({name}) => name !== 'ranking').map(({verdict}) => verdict)),
       },
-      pictures: await picturesOf(heldOut, images),
+      pictures: await picturesOf(heldOut, images, seed),
     };
   } finally {
     await session.close();

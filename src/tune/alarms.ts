@@ -26,7 +26,7 @@ export interface Alarm {
 }
 
 const REMEDY =
-  'Look at samples/; raise what holds the policy to its start (klCoefficient, distillationWeight), or lower learningRate';
+  'Look at samples/; raise what holds the policy to its start (klCoefficient, anchorCoefficient), or lower learningRate';
 
 interface Bound {
   readonly figure: keyof ClipFigures;
