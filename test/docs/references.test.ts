@@ -11,7 +11,7 @@ const notes = (text: string): string[] =>
 /** `Black … 2024` for "Black et al. 2024", "Box & Muller 1958", "Hoare 1961". */
 const papers = (note: string): string[] =>
   Array.from(
-    note.matchAll(/(\p{Lu}\p{L}+)(?: et al\.| & \p{Lu}\p{Ll}+)?,? ((?:19|20)\d\d)\b/gu),
+    note.matchAll(/((?:Mc)?\p{Lu}\p{Ll}+)(?: et al\.| & \p{Lu}\p{Ll}+)?,? ((?:19|20)\d\d)\b/gu),
     ([, author, year]) => `${author} ${year}`,
   );
 
@@ -20,7 +20,7 @@ const preprints = (note: string): string[] => Array.from(note.matchAll(/arXiv:\d
 describe('docs/references.md', () => {
   const text = read('docs/references.md');
   const listed = new Set(
-    Array.from(text.matchAll(/^- \*\*(\p{Lu}\p{L}+)[^*]*? ((?:19|20)\d\d)\*\*/gmu), ([, author, year]) => `${author} ${year}`),
+    Array.from(text.matchAll(/^- \*\*((?:Mc)?\p{Lu}\p{Ll}+)[^*]*? ((?:19|20)\d\d)\*\*/gmu), ([, author, year]) => `${author} ${year}`),
   );
   const cited = sources().flatMap((file) => notes(read(file)).map((note) => ({file, note})));
 
