@@ -20,7 +20,10 @@ const preprints = (note: string): string[] => Array.from(note.matchAll(/arXiv:\d
 describe('docs/references.md', () => {
   const text = read('docs/references.md');
   const listed = new Set(
-    Array.from(text.matchAll(/^- \*\*((?:Mc)?\p{Lu}\p{Ll}+)[^*]*? ((?:19|20)\d\d)\*\*/gmu), ([, author, year]) => `${author} ${year}`),
+    Array.from(
+      text.matchAll(/^- \*\*((?:Mc)?\p{Lu}\p{Ll}+)[^*]*? ((?:19|20)\d\d)\*\*/gmu),
+      ([, author, year]) => `${author} ${year}`,
+    ),
   );
   const cited = sources().flatMap((file) => notes(read(file)).map((note) => ({file, note})));
 
