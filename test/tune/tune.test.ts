@@ -237,7 +237,8 @@ describe('tune', function () {
     const world = 'fluentClips';
     const {innerEpochs: _, clipRange: __, klCoefficient: ___, ...frame} = settings;
     // Random steps with gradient, random times and a target that is the averaged policy: all that a checkpoint must hold.
-    const options = {variant: 'alignProp', gradientSteps: 2, distillationTarget: 'average', minibatches: 2, learningRate: 0.01};
+    const distilled = {distillationWeight: 10, distillationTarget: 'average'};
+    const options = {variant: 'alignProp', gradientSteps: 2, minibatches: 2, learningRate: 0.01, ...distilled};
     const config = tuneConfig(direct, {...frame, ...options, environment: world, preset: 'nano', iterations: 4});
     const given = {world, algorithm: direct, config} as const;
     const [whole, broken] = [await fresh('whole'), await fresh('broken')];
