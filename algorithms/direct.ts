@@ -6,8 +6,7 @@
  *
  * x_t is a clean latent noised to a random time t, x̂0(x_t) the one-step jump from there, z_s where the starting policy's step from
  * t to s leads, and r̃ the reward, normalised among the samples of a prompt where that is asked for. L_CD, which is off by default,
- * keeps one-step jumps and the sampler's walk at one, and at the last step the policy with the one that training began with: it holds
- * back from videos that only the reward likes.
+ * lets one-step jumps land where the starting policy's walk ends: it makes a model that is to be sampled in a few jumps.
  *
  * The variants differ in how the video is reached that the gradient flows through:
  *

@@ -44,9 +44,10 @@ const estimateLine = (e: Estimate): string =>
 
 /** `reward/mean  0.712 → 0.741  +0.029 [+0.012, +0.046]`, marked where the interval leaves 0 out. */
 function comparisonLines(comparisons: readonly Comparison[]): string[] {
+  const width = Math.max(...comparisons.map(({metric}) => metric.length));
   return comparisons.map(({metric, before, after, difference: {mean, low, high}}) => {
     const verdict = low > 0 ? 'up' : high < 0 ? 'DOWN' : 'no clear change';
-    return `  ${metric.padEnd(16)} ${before.toFixed(3)} → ${after.toFixed(3)}   ${signed(mean)} [${signed(low)}, ${signed(high)}]  ${verdict}`;
+    return `  ${metric.padEnd(width)} ${before.toFixed(3)} → ${after.toFixed(3)}   ${signed(mean)} [${signed(low)}, ${signed(high)}]  ${verdict}`;
   });
 }
 
