@@ -139,6 +139,9 @@ function reached(predict: Predict, batch: Branch<tf.Tensor>): tf.Tensor {
   }, latent);
 }
 
+/** Rows of one clip in an update. */
+const drawsOf = ({variant, draws}: Options): number => (variant === 'draftLv' ? draws : 1);
+
 /** A clip of the rollout, in one update. */
 interface Clip {
   /** Which of the scored batches, and the clip's row in it. */
@@ -173,7 +176,7 @@ async function learnFrom(
     const parts = chunks(shuffled(groups, {...key, purpose: 'directOrder'}), Math.ceil(groups.length / o.minibatches));
     for (const [i, part] of parts.entries()) {
       // The samples of a prompt are compared, so they stay together.
-      const size = part[0].length * (o.variant === 'draftLv' ? o.draws : 1);
+      const size = part[0].length * drawsOf(o);
       const draw = drawFor(part, collected[0].trajectories.table.length, {...key, step: i}, o);
       const batches = (function* () {
         for (const micro of chunks(part, Math.max(1, Math.floor(learner.microbatch / size))))
@@ -232,7 +235,7 @@ function stepsWithGradient(steps: number, key: NoiseKey, {variant, gradientSteps
 
 /** One microbatch: what the loss reads. */
 function gather(scored: readonly Scored[], clips: readonly Clip[], draw: Draw, reward: DifferentiableReward, o: Options): Params {
-  const draws = o.variant === 'draftLv' ? o.draws : 1;
+  const draws = drawsOf(o);
   const rows = clips.flatMap((clip) => Array.from({length: draws}, () => clip));
   const prompts = rows.map(({prompt}) => prompt);
   const {table} = scored[0].trajectories;
@@ -299,9 +302,9 @@ const predictionsOf = ({variant, gradientSteps, draws}: Options): number => {
 };
 
 /** Predictions of one clip that the distillation adds, in one pass: the jump, where the reward has none, the teacher, the target. */
-const distilledOf = ({variant, draws, distillationWeight}: Options): {gradient: number; frozen: number} => {
-  const points = distillationWeight === 0 ? 0 : variant === 'draftLv' ? draws : 1;
-  return {gradient: variant === 'oneStep' ? 0 : points, frozen: 2 * points};
+const distilledOf = (o: Options): {gradient: number; frozen: number} => {
+  const points = o.distillationWeight === 0 ? 0 : drawsOf(o);
+  return {gradient: o.variant === 'oneStep' ? 0 : points, frozen: 2 * points};
 };
 
 /** Direct reward backpropagation as it is registered. */
