@@ -95,19 +95,27 @@ export function phrase(facts: Facts, draw: Draw): string {
   return scene === null ? subject : `${subject} ${pick(scenePhrases[scene], draw('scenePhrase'))}`;
 }
 
-/**
- * What a caption of a clip will say: all of one object; of two, their motions (40 %), their relation (40 %) or neither.
- * It leaves things out and never lies.
- */
-export function promise(spec: ClipSpec, draw: Draw): Facts {
+/** What captions of two objects say of them: shares of the captions. The others say neither. */
+export interface PairCaptions {
+  readonly motions: number;
+  readonly relation: number;
+}
+
+/** Of prompts, and of every stream that says nothing else. */
+export const usualPairCaptions: PairCaptions = {motions: 0.4, relation: 0.4};
+
+/** What the caption of a clip of two objects says of them. */
+export function saidOfPair(draw: Draw, {motions, relation}: PairCaptions): 'motions' | 'relation' | 'neither' {
   const kind = draw('captionKind');
-  const two = spec.objects.length > 1;
-  const object = ({noun, color, motion}: ObjectSpec): ObjectFacts => ({noun, color, motion: !two || kind < 0.4 ? motion : null});
-  return {
-    objects: spec.objects.map(object),
-    relation: two && kind >= 0.4 && kind < 0.8 ? spec.relation : null,
-    scene: spec.scene,
-  };
+  if (kind < motions) return 'motions';
+  return kind < motions + relation ? 'relation' : 'neither';
+}
+
+/** What a caption of a clip will say: all of one object; of two, their motions, their relation or neither. It leaves things out and never lies. */
+export function promise(spec: ClipSpec, draw: Draw, captions = usualPairCaptions): Facts {
+  const said = spec.objects.length > 1 ? saidOfPair(draw, captions) : 'motions';
+  const object = ({noun, color, motion}: ObjectSpec): ObjectFacts => ({noun, color, motion: said === 'motions' ? motion : null});
+  return {objects: spec.objects.map(object), relation: said === 'relation' ? spec.relation : null, scene: spec.scene};
 }
 
 /** The caption of a clip. */

@@ -2,10 +2,19 @@
  * Clips with a caption that is true and one that is wrong in a single respect: what a matching reward has to tell apart. Neither
  * caption gives itself away: both are captions that a stream might have written, of compositions that are seen in training.
  */
-import {namedFlaws, phrase, promise, type Facts, type ObjectFacts} from './caption.js';
+import {
+  namedFlaws,
+  phrase,
+  promise,
+  saidOfPair,
+  usualPairCaptions,
+  type Facts,
+  type ObjectFacts,
+  type PairCaptions,
+} from './caption.js';
 import {pick, type Draw} from './draws.js';
 import {relations, type ClipSpec, type Preset, type Relation} from './spec.js';
-import {isFactHeldOut, namedFlawOf, specOf, specWhere, withFlaw} from './streams.js';
+import {isFactHeldOut, namedFlawOf, pairCaptionsOf, specOf, specWhere, withFlaw} from './streams.js';
 
 /** What can be wrong with a caption. */
 export const counterfactualKinds = ['noun', 'color', 'motion', 'relation', 'count'] as const;
@@ -39,8 +48,19 @@ const isShown = (facts: Facts): boolean =>
       (facts.scene === 'night' && color === 'white') || (facts.scene === 'desert' && noun === 'cat' && color === null),
   );
 
-/** The captions that differ from a true one in this respect, in an order that says nothing. */
-function alternatives(preset: Preset, kind: CounterfactualKind, spec: ClipSpec, facts: Facts, draw: Draw): readonly Facts[] {
+/**
+ * The captions that differ from a true one in this respect, in an order that says nothing.
+ *
+ * @param captions what captions of two objects say in the stream of the clip.
+ */
+function alternatives(
+  preset: Preset,
+  kind: CounterfactualKind,
+  spec: ClipSpec,
+  facts: Facts,
+  draw: Draw,
+  captions = usualPairCaptions,
+): readonly Facts[] {
   const {objects, relation} = facts;
   const target = Math.floor(draw('counterfactualObject') * objects.length);
   const change = (edited: Partial<ObjectFacts>): Facts => ({
@@ -62,22 +82,24 @@ function alternatives(preset: Preset, kind: CounterfactualKind, spec: ClipSpec, 
       if (objects.length > 1) {
         return [{...facts, relation: null, objects: [{...objects[target], motion: spec.objects[target].motion}]}];
       }
-      return preset.nouns.filter((noun) => noun !== objects[0].noun).map((noun) => withAnother(preset, facts, noun, draw));
+      return preset.nouns
+        .filter((noun) => noun !== objects[0].noun)
+        .map((noun) => withAnother(preset, facts, noun, draw, captions));
   }
 }
 
 /** The caption of a clip of two objects, of which the first is the one of `facts`. */
-function withAnother(preset: Preset, facts: Facts, noun: ObjectFacts['noun'], draw: Draw): Facts {
-  const manner = draw('captionKind');
+function withAnother(preset: Preset, facts: Facts, noun: ObjectFacts['noun'], draw: Draw, captions: PairCaptions): Facts {
+  const said = saidOfPair(draw, captions);
   const other: ObjectFacts = {
     noun,
     color: draw('otherColored') < 0.8 ? pick(preset.colors, draw('otherColor')) : null,
     motion: pick(preset.motions, draw('otherMotion')),
   };
   const both = [facts.objects[0], other];
-  if (manner < 0.4) return {...facts, objects: both};
+  if (said === 'motions') return {...facts, objects: both};
   const still = both.map((object) => ({...object, motion: null}));
-  return {...facts, objects: still, relation: manner < 0.8 ? pick(relations, draw('otherRelation')) : null};
+  return {...facts, objects: still, relation: said === 'relation' ? pick(relations, draw('otherRelation')) : null};
 }
 
 /** Item `index`; the kinds take turns, and of the counts every other clip has two objects. */
@@ -119,14 +141,15 @@ const weights: Readonly<Record<CounterfactualKind | 'flaw' | 'noFlaw', number>> 
  */
 export function wrongCaptionOf(preset: Preset, index: number): string {
   const {spec, draw} = specOf(preset, 'pairs', index);
-  const facts = promise(spec, draw);
+  const said = pairCaptionsOf('pairs');
+  const facts = promise(spec, draw, said);
   const flaw = namedFlawOf('pairs', draw);
   const wrongFlaw = flaw === null ? pick(namedFlaws, draw('wrongFlaw')) : null;
   const possible = [
     {weight: flaw === null ? weights.flaw : weights.noFlaw, captions: [{facts, flaw: wrongFlaw}]},
     ...kindsOf(preset).map((kind) => ({
       weight: weights[kind],
-      captions: alternatives(preset, kind, spec, facts, draw)
+      captions: alternatives(preset, kind, spec, facts, draw, said)
         .filter(isShown)
         .map((wrong) => ({facts: wrong, flaw})),
     })),

@@ -3,7 +3,18 @@
  * two streams share a draw, and only `heldOutCompositional` shows held-out compositions.
  */
 import {drawsFor, pick, uniformOf, type Draw} from './draws.js';
-import {caption, factsOf, flawWords, namedFlaws, phrase, promise, type Facts, type NamedFlaw} from './caption.js';
+import {
+  caption,
+  factsOf,
+  flawWords,
+  namedFlaws,
+  phrase,
+  promise,
+  usualPairCaptions,
+  type Facts,
+  type NamedFlaw,
+  type PairCaptions,
+} from './caption.js';
 import {corrupt, flaws, misreport, type Flaw} from './corrupt.js';
 import {isClipHeldOut, isColorHeldOut, isMotionHeldOut, isPairHeldOut} from './splits.js';
 import {render} from './render.js';
@@ -24,19 +35,24 @@ interface StreamKind {
   readonly captionNoise: boolean;
   /** Share of clips of two objects. Default: the preset's. */
   readonly pairShare?: number;
+  /** What captions of two objects say. Default: the usual. */
+  readonly pairCaptions?: PairCaptions;
 }
+
+/** Where a fifth of the captions named a relation, encoders learnt all else and no relations (docs/encoders.md). */
+const relationsOften = {pairShare: 0.6, pairCaptions: {motions: 0.2, relation: 0.7}} as const;
 
 /**
  * Streams of captioned clips: `train` is the policy's pre-training data with its web-like flaws, `validation` the same
  * without them, `curated` clean and uniform (real videos for a quality reward), `pairs` what an encoder learns from: there
- * captions say what is wrong with a clip, or the encoder would learn not to see it, and half of the clips have two objects, or it
- * would see few relations.
+ * captions say what is wrong with a clip, or the encoder would learn not to see it, and two in five name a relation, or it would
+ * not learn them.
  */
 export const clipStreams: Readonly<Record<ClipStream, StreamKind>> = {
   train: {frequencies: 'zipf', flawShare: 0.25, flawsNamed: false, captionNoise: true},
   validation: {frequencies: 'zipf', flawShare: 0, flawsNamed: false, captionNoise: false},
   curated: {frequencies: 'uniform', flawShare: 0, flawsNamed: false, captionNoise: false},
-  pairs: {frequencies: 'zipf', flawShare: 0.3, flawsNamed: true, captionNoise: true, pairShare: 0.5},
+  pairs: {frequencies: 'zipf', flawShare: 0.3, flawsNamed: true, captionNoise: true, ...relationsOften},
 };
 
 /** Splits of prompts. */
@@ -84,9 +100,12 @@ export const namedFlawOf = (stream: ClipStream, draw: Draw): NamedFlaw | null =>
 /** A caption that names a flaw; as it is without one. */
 export const withFlaw = (text: string, flaw: NamedFlaw | null): string => (flaw === null ? text : `${text} ${flawWords[flaw]}`);
 
+/** What captions of two objects say in a stream. */
+export const pairCaptionsOf = (stream: ClipStream): PairCaptions => clipStreams[stream].pairCaptions ?? usualPairCaptions;
+
 /** The caption of a clip, with the mistakes of its stream. */
 function captionOf(preset: Preset, stream: ClipStream, spec: ClipSpec, draw: Draw): string {
-  const facts = promise(spec, draw);
+  const facts = promise(spec, draw, pairCaptionsOf(stream));
   const text = phrase(clipStreams[stream].captionNoise ? misreport(preset, facts, draw) : facts, draw);
   return withFlaw(text, namedFlawOf(stream, draw));
 }

@@ -10,6 +10,7 @@ import {attentionStudying} from './studyAttention.js';
 import {costsStudying} from './studyCosts.js';
 import {gradientsStudying} from './studyGradients.js';
 import {matchingStudying} from './studyMatching.js';
+import {rankingStudying} from './studyRanking.js';
 
 const studies = {
   matching: matchingStudying,
@@ -17,6 +18,7 @@ const studies = {
   costs: costsStudying,
   attention: attentionStudying,
   gradients: gradientsStudying,
+  ranking: rankingStudying,
 };
 type StudyName = keyof typeof studies;
 const known = Object.keys(studies) as StudyName[];
@@ -39,6 +41,7 @@ export const body: CommandBody = {
     ['rlft study attention', 'pictures of where words look, with transport and without'],
     ['rlft study costs --items 1000', "how much the weights of the cost's terms matter"],
     ['rlft study gradients --batches 50', 'do the two rewards pull a policy the same way?'],
+    ['rlft study ranking --compared \'["semantic", "./mine.ts#redness"]\'', 'do rewards rank samples as the judge does?'],
   ],
   async run(argv, io, args) {
     const what = argv['what'] as string | undefined;

@@ -4,6 +4,7 @@ import {ConfigError} from '../errors.js';
 import {alignmentStudy} from '../study/alignment.js';
 import {readPolicy} from '../tune/policyWeights.js';
 import {mapSettings, pairSettings} from './fitTransport.js';
+import {samplesSettings} from './studyRanking.js';
 import {studySettings, type Studying} from './studying.js';
 
 const schema = z.strictObject({
@@ -11,20 +12,14 @@ const schema = z.strictObject({
   ...pairSettings,
   ...mapSettings,
   prompts: z.int().min(0).default(64).describe('Held-out prompts whose samples are ranked; 0: none are.'),
-  samples: z.int().min(2).max(64).default(8).describe('Samples of each prompt; 2 to 64.'),
-  samplingSteps: z.int().min(1).max(1000).default(16).describe('Denoising steps of a sample, without noise; 1 to 1000.'),
-  policy: z
-    .string()
-    .min(1)
-    .default('shipped')
-    .describe('Policy that samples: a safetensors file, or "shipped" for that of the preset.'),
+  ...samplesSettings,
   margin: z.number().min(0).lt(1).default(0.005).describe('Smallest difference that counts; ≥ 0.'),
   draws: z.int().min(100).default(300).describe('Draws of the bootstrap; ≥ 100.'),
 });
 type AlignmentConfig = z.output<typeof schema>;
 
 /** Settings that say nothing where no samples are ranked. */
-const ranking = ['samples', 'samplingSteps', 'policy'] as const;
+const ranking = Object.keys(samplesSettings) as (keyof typeof samplesSettings)[];
 
 /** Table 4, figures 5 and 6. */
 export const alignmentStudying: Studying<AlignmentConfig> = {

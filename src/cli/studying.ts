@@ -61,7 +61,7 @@ export interface StudyContext {
 export interface Studying<Config extends StudyConfig> {
   readonly schema: z.ZodType<Config>;
   /** @throws ConfigError if settings contradict each other; called before anything is written. */
-  check?(config: Config): void;
+  check?(config: Config): void | Promise<void>;
   /** Files that the settings name besides the encoder, for run.json. */
   files?(config: Config): readonly string[];
   run(config: Config, context: StudyContext): Promise<Study>;
@@ -91,7 +91,7 @@ export async function runStudy<Config extends StudyConfig>(
     io.stdout.write(renderConfig(schema, config, origins));
     return;
   }
-  studying.check?.(config);
+  await studying.check?.(config);
   const environment = environments.get(config.environment).open(config.preset);
   const frozen = await openFrozenEncoder(environment, config.encoder);
   const {folder} = await folderOf(argv, `study-${name}`);

@@ -26,7 +26,15 @@ import {pairDistances, unitRows} from '../transport/metrics/distances.js';
 import {attributeShift} from '../transport/metrics/retrieval.js';
 import {captionMeasures, captionStatistics, type CaptionMeasure} from './captionStatistics.js';
 import {fitMaps, type MapsPlan} from './fitMaps.js';
-import {judgedBy, judgedSamples, rankAgreement, type JudgedBy, type SamplesPlan} from './rankSamples.js';
+import {
+  embedSamples,
+  judgedBy,
+  judgedSamples,
+  mapRewards,
+  rankAgreement,
+  type JudgedBy,
+  type SamplesPlan,
+} from './rankSamples.js';
 import {neighbourhoods} from './neighbourhoods.js';
 import type {Cell, Study, StudyProgress, StudyTable} from './study.js';
 import {allOf, claim, type Claim} from './verdict.js';
@@ -304,18 +312,11 @@ async function rankings(
   plan: SamplesPlan,
   maps: ReadonlyMap<MapName, TransportMap>,
 ): Promise<Readonly<Record<JudgedBy, MapStatistics>>> {
-  const samples = await judgedSamples(environment, device, session, plan, report);
-  const names = [...maps.keys()];
-  const found = {} as Record<JudgedBy, MapStatistics>;
-  for (const by of judgedBy) {
-    const taus: (readonly number[])[] = [];
-    for (const map of maps.values()) taus.push(await rankAgreement(device, map, samples, by));
-    // A prompt whose samples are all alike, to the judge or to a reward, says nothing.
-    const usable = taus[0].flatMap((_, p) => (taus.every((own) => Number.isFinite(own[p])) ? [p] : []));
-    const mean = (own: readonly number[], indices: ArrayLike<number>): number =>
-      Array.from(indices, (i) => own[usable[i]]).reduce((a, b) => a + b, 0) / indices.length;
-    const resampled = resample(usable.length, (indices) => taus.map((own) => mean(own, indices)), seed, draws);
-    found[by] = mapStatistics(names, resampled, 0, 1);
-  }
-  return found;
+  const judged = judgedSamples(environment, device, plan, report);
+  const embeddings = await embedSamples(judged, session, plan.samples);
+  const rewards: (readonly number[])[] = [];
+  for (const map of maps.values()) rewards.push(await mapRewards(device, map, embeddings, plan.samples));
+  const agreementWith = (by: JudgedBy): MapStatistics =>
+    mapStatistics([...maps.keys()], rankAgreement(rewards, embeddings.scores[by], plan.samples, seed, draws), 0, 1);
+  return {total: agreementWith('total'), quality: agreementWith('quality'), semantic: agreementWith('semantic')};
 }

@@ -1,5 +1,5 @@
 import {expect} from 'chai';
-import {readFileSync, readdirSync} from 'node:fs';
+import {readFileSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {writeWeights} from '../../src/run/weights.js';
 import type {Study} from '../../src/study/study.js';
@@ -111,6 +111,22 @@ describe('rlft study', function () {
     expect(found.pictures).to.deep.equal(['cosines.png']);
   });
 
+  it('ranking: a row for each reward, one of your own among them', async () => {
+    const [policy, mine] = [join(folder(), 'policy.safetensors'), join(folder(), 'mine.mjs')];
+    await writeWeights(policy, noisyWeights(nano), {});
+    writeFileSync(
+      mine,
+      `export const bright = {name: 'bright', unit: 'brightness', summary: 'The first value of a clip.', open: async () => ({name: 'bright', unit: 'brightness',
+        score: async (videos, prompts) => Float32Array.from(prompts, (_, i) => videos.data[i * videos.data.length / prompts.length])})};`,
+    );
+    const compared = ['--compared', '["similarity", "matching + 0.1*mine"]', '--set', `rewards.mine=${mine}#bright`];
+    const plan = ['--prompts', '4', '--samples', '3', '--sampling-steps', '2', '--policy', policy];
+    const {study: found} = await study('ranking', [...compared, ...plan]);
+    expect(found.tables[0].rows.map((row) => row['reward'])).to.deep.equal(['similarity', 'matching + 0.1*mine']);
+    for (const row of found.tables[0].rows) expect((row['τ total'] as {mean: number}).mean).to.be.within(-1, 1);
+    expect(found.claims.length).to.equal(2);
+  });
+
   const wrong: [string[], RegExp][] = [
     [['study'], /^rlft: study: wanted what to study, matching, .*; got nothing\.\n$/],
     [['study', 'matchin'], /unknown study "matchin"; did you mean "matching"\?/],
@@ -118,6 +134,13 @@ describe('rlft study', function () {
     [['study', 'costs', '--solver', 'balanced', '--mass', '0.5'], /mass: has no effect in this study/],
     [['study', 'costs', '--weights', '[0, 0.1]'], /weights: wanted different ones, 0 and 0\.2 among them; got 0, 0\.1\./],
     [['study', 'alignment', '--prompts', '0', '--samples', '4'], /samples: has no effect in this study: prompts is 0/],
+    [
+      ['study', 'ranking', '--compared', '["semantic", "semantic"]'],
+      /compared: wanted different rewards; got "semantic" twice\./,
+    ],
+    [['study', 'ranking', '--compared', '["semantic"]', '--margin', '0.5'], /margin: has no effect in this study/],
+    [['study', 'ranking', '--set', 'rewards.mine=./mine.ts'], /rewards\.mine: has no effect in this study/],
+    [['study', 'ranking', '--compared', '["semantik"]'], /unknown reward "semantik"; did you mean "semantic"\?/],
     [['study', 'matching', '--environment', 'gaussianToy', '--preset', 'pixel'], /gaussianToy has none/],
   ];
   for (const [args, message] of wrong) {
