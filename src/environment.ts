@@ -69,7 +69,7 @@ export interface Judge {
 }
 
 /** The streams of clips that a world makes. */
-export type ClipStreamName = 'train' | 'validation' | 'pairs' | 'curated';
+export type ClipStreamName = 'train' | 'validation' | 'pairs' | 'hardPairs' | 'curated';
 
 /** Captioned clips to pre-train on: pure functions of an index, so that a run can be resumed at any of them. */
 export interface ClipSource {
@@ -157,10 +157,16 @@ export interface Environment {
   /**
    * Clips to train on, if the world makes its own.
    *
-   * @param stream which of them: `train` for a policy, `validation` to measure it on, `pairs` for a video-text encoder, `curated`
-   * the clean ones that a reward takes for real videos. No two streams share a clip.
+   * @param stream which of them: `train` for a policy, `validation` to measure it on, `pairs` for a video-text encoder and
+   * `hardPairs` for a stretch of its training, `curated` the clean ones that a reward takes for real videos. No two streams share
+   * a clip.
    */
   openClips?(stream: ClipStreamName, threads: number): ClipSource;
+  /**
+   * The stretch of an encoder's training that `hardPairs` are for, as shares of the whole, if the world has such pairs: captions
+   * that all ask for what is not learnt while it is one of many things.
+   */
+  readonly hardPairs?: {readonly from: number; readonly until: number};
 }
 
 /** A world as it is registered: opened once a run, at one of its sizes. */

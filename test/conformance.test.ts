@@ -268,6 +268,11 @@ describe('conformance', function () {
       'encoders: wanted the one that rewards look through first',
     );
     caught(
+      'catches a stretch for hard pairs that is none',
+      {hardPairs: {from: 0.5, until: 0.5}},
+      'hardPairs: wanted a stretch 0 ≤ from < until ≤ 1',
+    );
+    caught(
       'catches clips',
       {
         openClips: () => ({

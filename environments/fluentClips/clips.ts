@@ -1,7 +1,7 @@
 /** The clips of a stream as batches, rendered here or by worker threads. */
 import {besideModule, ndarray, workerPool, type ClipSource} from '../../src/plugin.js';
 import {wrongCaptionOf} from './counterfactuals.js';
-import {clipOf, stillFrames, type ClipStream} from './streams.js';
+import {clipOf, isPairStream, stillFrames, type ClipStream} from './streams.js';
 import type {Preset} from './spec.js';
 
 /** One batch for one thread. */
@@ -34,7 +34,7 @@ export function renderBatch({preset, stream}: ClipSetup, {indices, stills}: Clip
     pixels.set(clip.pixels, i * size);
     return clip.text;
   });
-  return {pixels, texts, ...(stream === 'pairs' && {wrong: indices.map((index) => wrongCaptionOf(preset, index))})};
+  return {pixels, texts, ...(isPairStream(stream) && {wrong: indices.map((index) => wrongCaptionOf(preset, stream, index))})};
 }
 
 /** Cuts a list into `parts` runs of nearly equal length, without empty ones. */
@@ -63,7 +63,7 @@ export function openClips(preset: Preset, stream: ClipStream, threads: number): 
       at += part.pixels.length;
     }
     const texts = parts.flatMap((part) => part.texts);
-    return {pixels, texts, ...(stream === 'pairs' && {wrong: parts.flatMap((part) => part.wrong ?? [])})};
+    return {pixels, texts, ...(isPairStream(stream) && {wrong: parts.flatMap((part) => part.wrong ?? [])})};
   };
 
   return {

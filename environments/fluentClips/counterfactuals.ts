@@ -14,7 +14,7 @@ import {
 } from './caption.js';
 import {pick, type Draw} from './draws.js';
 import {relations, type ClipSpec, type Preset, type Relation} from './spec.js';
-import {isFactHeldOut, namedFlawOf, pairCaptionsOf, specOf, specWhere, withFlaw} from './streams.js';
+import {isFactHeldOut, namedFlawOf, pairCaptionsOf, specOf, specWhere, withFlaw, type PairStream} from './streams.js';
 
 /** What can be wrong with a caption. */
 export const counterfactualKinds = ['noun', 'color', 'motion', 'relation', 'count'] as const;
@@ -136,14 +136,14 @@ const weights: Readonly<Record<CounterfactualKind | 'flaw' | 'noFlaw', number>> 
 };
 
 /**
- * A caption that is wrong in a single respect of clip `index` of the stream `pairs`: in one of the kinds, or in what it says of a
+ * A caption that is wrong in a single respect of clip `index` of a stream that encoders learn from: in one of the kinds, or in what it says of a
  * flaw.
  */
-export function wrongCaptionOf(preset: Preset, index: number): string {
-  const {spec, draw} = specOf(preset, 'pairs', index);
-  const said = pairCaptionsOf('pairs');
+export function wrongCaptionOf(preset: Preset, stream: PairStream, index: number): string {
+  const {spec, draw} = specOf(preset, stream, index);
+  const said = pairCaptionsOf(stream);
   const facts = promise(spec, draw, said);
-  const flaw = namedFlawOf('pairs', draw);
+  const flaw = namedFlawOf(stream, draw);
   const wrongFlaw = flaw === null ? pick(namedFlaws, draw('wrongFlaw')) : null;
   const possible = [
     {weight: flaw === null ? weights.flaw : weights.noFlaw, captions: [{facts, flaw: wrongFlaw}]},

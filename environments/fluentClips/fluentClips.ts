@@ -19,6 +19,9 @@ const networks: Readonly<Record<string, {width: number; depth: number; heads: nu
   mini: {width: 96, depth: 4, heads: 3},
 };
 
+/** When an encoder learns relations: it knows nouns by then, the rates begin to fall, and what it forgets of the rest comes back. */
+const hardPairsWhen = {from: 0.55, until: 0.75};
+
 /**
  * The world at one of its sizes.
  *
@@ -46,6 +49,7 @@ export function fluentClips(presetName: string): Environment {
     encoderProbes: probesOf(preset),
     openJudge: (threads) => openJudge(preset, threads),
     openClips: (stream, threads) => openClips(preset, stream, threads),
+    ...(preset.pairShare > 0 && {hardPairs: hardPairsWhen}),
   };
 }
 

@@ -88,6 +88,14 @@ export async function checkEnvironment(
     await found.part('judge', () => checkJudge(found, environment, prompts, judge));
     await judge.close();
   }
+  const {hardPairs} = environment;
+  if (hardPairs) {
+    const {from, until} = hardPairs;
+    found.check(
+      environment.openClips !== undefined && 0 <= from && from < until && until <= 1,
+      `hardPairs: wanted a stretch 0 ≤ from < until ≤ 1 of a world with openClips; got ${from} to ${until}`,
+    );
+  }
   if (environment.openClips) {
     const source = environment.openClips('train', 1);
     await found.part('clips', () => checkClips(found, environment, source));

@@ -137,7 +137,9 @@ export async function openEncoderTrainer(
   const fresh = trainedParameters(trained, start.seed);
   const layout = networkLayout(fresh);
   const state: ResidentTree = await device.put(start.state ?? initialEncoderState(trained, fresh, layout, plan.queue));
-  const source: ClipSource = environment.openClips('pairs', threads);
+  const {hardPairs} = environment;
+  const ordinary = environment.openClips('pairs', threads);
+  const hard = hardPairs && environment.openClips('hardPairs', threads);
   const step = device.jit(
     'pretrain/encoder',
     encoderStep(trained, layout, {video: plan.maskedWeight, words: plan.maskedWordsWeight}),
@@ -145,8 +147,11 @@ export async function openEncoderTrainer(
   const totalUpdates = Math.ceil(plan.pairs / plan.batch);
   let updates = start.updates ?? 0;
 
+  const sourceAt = (progress: number): ClipSource =>
+    hard && progress >= hardPairs.from && progress < hardPairs.until ? hard : ordinary;
+
   const batchOf = async (n: number): Promise<Params> => {
-    const {videos, texts, wrong} = await source.clips(
+    const {videos, texts, wrong} = await sourceAt(n / totalUpdates).clips(
       Array.from({length: plan.batch}, (_, i) => n * plan.batch + i),
       false,
     );
@@ -197,7 +202,8 @@ export async function openEncoderTrainer(
     async close(): Promise<void> {
       await next?.catch(() => undefined);
       await device.free(state);
-      await source.close();
+      await ordinary.close();
+      await hard?.close();
     },
   };
 }

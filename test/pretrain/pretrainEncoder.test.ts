@@ -116,6 +116,27 @@ describe('pre-training of an encoder', function () {
     }
   });
 
+  it('learns from hard pairs in the stretch that the world has them for, and from the ordinary ones before and after', async () => {
+    const asked: string[] = [];
+    const closed: string[] = [];
+    const staged = {
+      ...world,
+      hardPairs: {from: 1 / 3, until: 2 / 3},
+      openClips: (stream: string): ClipSource => ({
+        clips: (indices, stills) => {
+          asked.push(`${stream} ${indices[0]}`);
+          return openClips().clips(indices, stills);
+        },
+        close: async () => void closed.push(stream),
+      }),
+    } as Partial<Environment> as Environment;
+    const trainer = await openEncoderTrainer(staged, module, device, plan, {seed: 0}, 0);
+    while ((await trainer.update()).fraction < 1);
+    await trainer.close();
+    expect(asked).to.deep.equal(['pairs 0', 'pairs 4', 'hardPairs 8', 'hardPairs 12', 'pairs 16', 'pairs 20']);
+    expect(closed).to.have.members(['pairs', 'hardPairs']);
+  });
+
   it('of another seed is another run', async () => {
     const metrics: (number | null)[] = [];
     for (const seed of [3, 4]) {
