@@ -10,7 +10,7 @@ import {int32, scalar, type NdArray} from '../tensor/ndarray.js';
 import {pack, packing, unpack, unpackArray} from '../tensor/pack.js';
 import {integers} from '../tensor/random.js';
 import type {Branch, Params} from '../tensor/tree.js';
-import {ADAM, adamState, adamUpdate} from '../transport/maps/adam.js';
+import {ADAM, adamState, adamUpdates} from '../transport/maps/adam.js';
 import type {PreferencePair} from '../numeric/comparedPairs.js';
 import type {EmbeddedPairs} from './trainMap.js';
 
@@ -64,7 +64,8 @@ export async function trainPreference(
       return {loss: tf.mean(tf.softplus(tf.sub(score(worse), score(better)))), metrics: {}};
     };
     const schedule = inputs['schedule'] as Record<'learningRate' | 'correction1' | 'correction2', tf.Tensor>;
-    return adamUpdate(inputs['state'] as Branch<tf.Tensor>, loss, schedule, options);
+    const {state: next, metrics} = adamUpdates(inputs['state'] as Branch<tf.Tensor>, [{loss, step: schedule}], options);
+    return {state: next, metrics: metrics[0]};
   });
   try {
     for (let updates = 0; updates < plan.steps; updates++) {

@@ -4,6 +4,7 @@ import {Graph, type Value} from '../../src/engine/graph.js';
 import {encodeOnnx} from '../../src/engine/onnx.js';
 import {hoistReshapes} from '../../src/engine/passes/hoistReshapes.js';
 import type {Program} from '../../src/engine/passes/rewrite.js';
+import {scaledSums} from '../../src/engine/passes/scaledSums.js';
 import {transposeOnce} from '../../src/engine/passes/transposeOnce.js';
 import {sizeOf} from '../../src/tensor/ndarray.js';
 import {normals} from '../../src/tensor/random.js';
@@ -72,6 +73,63 @@ describe('hoistReshapes', () => {
     expect(after.graph.nodes.map((n) => n.op)).to.deep.equal(before.graph.nodes.map((n) => n.op));
     await sameNumbers(before, after);
   });
+});
+
+describe('scaledSums', () => {
+  const big = f32(300, 301);
+  const build = (make: (g: Graph, x: Value, z: Value, a: Value) => Value[], shape = big): Program => {
+    const graph = new Graph();
+    const [x, z, a] = [graph.input(shape), graph.input(shape), graph.input(f32())];
+    return {graph, outputs: make(graph, x, z, a)};
+  };
+  const op = (g: Graph, name: string, ...values: Value[]): Value =>
+    g.op(name, values, f32(...values.reduce((widest, v) => (sizeOf(v.shape) > sizeOf(widest.shape) ? v : widest)).shape));
+
+  const fused: [string, number, (g: Graph, x: Value, z: Value, a: Value) => Value[]][] = [
+    ['a·x + z', 1, (g, x, z, a) => [op(g, 'Add', op(g, 'Mul', a, x), z)]],
+    ['z + x·a', 1, (g, x, z, a) => [op(g, 'Add', z, op(g, 'Mul', x, a))]],
+    ['z − a·x', 1, (g, x, z, a) => [op(g, 'Sub', z, op(g, 'Mul', a, x))]],
+    ['a number that is known', 1, (g, x, z) => [op(g, 'Add', op(g, 'Mul', g.scalar(0.9), x), z)]],
+    // z is written over where nobody else wants it, and here somebody does.
+    [
+      'z wanted elsewhere',
+      1,
+      (g, x, z, a) => {
+        const e = op(g, 'Exp', z);
+        return [op(g, 'Add', op(g, 'Mul', a, x), e), op(g, 'Neg', e)];
+      },
+    ],
+    [
+      'one after the other',
+      2,
+      (g, x, z, a) => [op(g, 'Sub', op(g, 'Add', op(g, 'Mul', a, x), op(g, 'Sin', z)), op(g, 'Mul', a, z))],
+    ],
+  ];
+  for (const [name, convolutions, make] of fused) {
+    it(`makes one operator of each: ${name}`, async () => {
+      const before = build(make);
+      const after = scaledSums(before);
+      expect(count(after, 'FusedConv')).to.equal(convolutions);
+      expect(count(after, 'Mul') + count(after, 'Add')).to.equal(0);
+      await sameNumbers(before, after);
+    });
+  }
+
+  const left: [string, Program][] = [
+    [
+      'a product that is wanted elsewhere',
+      build((g, x, z, a) => [op(g, 'Add', op(g, 'Mul', a, x), z), op(g, 'Exp', op(g, 'Mul', a, x))]),
+    ],
+    ['a·x − z', build((g, x, z, a) => [op(g, 'Sub', op(g, 'Mul', a, x), z)])],
+    ['a product of two arrays', build((g, x, z) => [op(g, 'Add', op(g, 'Mul', z, x), z)])],
+    ['what is small', build((g, x, z, a) => [op(g, 'Add', op(g, 'Mul', a, x), z)], f32(6, 4))],
+    ['a z that is spread', build((g, x, _z, a) => [op(g, 'Add', op(g, 'Mul', a, x), g.input(f32(301)))])],
+  ];
+  for (const [name, before] of left) {
+    it(`leaves ${name}`, () => {
+      expect(scaledSums(before).graph.toString()).to.equal(before.graph.toString());
+    });
+  }
 });
 
 describe('transposeOnce', () => {

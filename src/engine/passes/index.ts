@@ -4,6 +4,7 @@ import type {SessionSettings} from '../protocol.js';
 import {fewBuffers} from './fewBuffers.js';
 import {hoistReshapes} from './hoistReshapes.js';
 import type {Program} from './rewrite.js';
+import {scaledSums} from './scaledSums.js';
 import {spreadConvolutions} from './spreadConvolutions.js';
 import {transposeOnce} from './transposeOnce.js';
 
@@ -11,6 +12,6 @@ import {transposeOnce} from './transposeOnce.js';
 export function optimise(graph: Graph, outputs: readonly Value[], provider: SessionSettings['provider']): Program {
   const flat = hoistReshapes({graph, outputs});
   // How operands are best laid out is a matter of the kernels; this was measured with those of the CPU.
-  if (provider === 'cpu') return transposeOnce(flat);
+  if (provider === 'cpu') return hoistReshapes(scaledSums(transposeOnce(flat)));
   return provider === 'webgpu' ? fewBuffers(spreadConvolutions(flat)) : flat;
 }

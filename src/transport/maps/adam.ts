@@ -1,4 +1,4 @@
-/** One Adam update of a network that is one vector: clipping, then weight decay as a term of the gradient. */
+/** Adam updates of a network that is one vector: clipping, then weight decay as a term of the gradient. */
 import * as tf from '@tensorflow/tfjs-core';
 import type {AdamWOptions} from '../../numeric/optim/adamw.js';
 import {zeros, type NdArray} from '../../tensor/ndarray.js';
@@ -22,21 +22,39 @@ export const adamState = (params: NdArray<'float32'>): Params => ({
   second: zeros('float32', params.shape),
 });
 
+/** A loss, and what else is reported about it. */
+export interface Loss {
+  readonly loss: tf.Tensor;
+  readonly metrics: Readonly<Record<string, tf.Tensor>>;
+}
+
+/** What changes from update to update; scalars. */
+export interface AdamStep {
+  readonly learningRate: tf.Tensor;
+  readonly correction1: tf.Tensor;
+  readonly correction2: tf.Tensor;
+}
+
 /**
- * One update: the numbers of `adamw` and `clipByGlobalNorm`.
- *
- * @param state `params`, `first`, `second`, each `[n]`.
- * @param loss of the parameters, a scalar, and what else is to be reported about it.
- * @param step scalars.
- * @returns the state after it; `loss`, the loss's metrics, and `gradientNorm`, which is that before clipping.
+ * Between two updates of a row: m = u·first and v = w·second. The units u and w are chosen so that the gradient comes to the
+ * moments as it is, which spares a pass over the vectors for each; they are numbers.
  */
-export function adamUpdate(
-  state: Branch<tf.Tensor>,
-  loss: (params: tf.Tensor) => {readonly loss: tf.Tensor; readonly metrics: Readonly<Record<string, tf.Tensor>>},
-  step: {readonly learningRate: tf.Tensor; readonly correction1: tf.Tensor; readonly correction2: tf.Tensor},
+interface Moving {
+  readonly params: tf.Tensor;
+  readonly first: tf.Tensor;
+  readonly second: tf.Tensor;
+  readonly firstUnit: tf.Tensor;
+  readonly secondUnit: tf.Tensor;
+}
+
+/** One update; `metrics` are the loss, its metrics, and the gradient's norm before clipping. */
+function moved(
+  {params, first, second, firstUnit, secondUnit}: Moving,
+  loss: (params: tf.Tensor) => Loss,
+  step: AdamStep,
   {weightDecay, maxGradientNorm}: AdamUpdateOptions,
-): {state: Branch<tf.Tensor>; metrics: Record<string, tf.Tensor>} {
-  const {params, first, second} = state as Record<string, tf.Tensor>;
+): {state: Moving; metrics: Record<string, tf.Tensor>} {
+  const {beta1, beta2, epsilon} = ADAM;
   let metrics: Readonly<Record<string, tf.Tensor>> = {};
   const {value, grad} = tf.valueAndGrad((p: tf.Tensor) => {
     const found = loss(p);
@@ -45,22 +63,50 @@ export function adamUpdate(
     metrics = found.metrics;
     return found.loss;
   })(params);
-  // Clipping and the corrections are folded into scalars, which spares four passes over the vectors:
-  // η·(m/c₁)/(√(v/c₂) + ε) = (η·√c₂/c₁)·m/(√v + ε·√c₂).
   const squares = tf.square(grad);
   const norm = tf.sqrt(tf.sum(squares));
   const clip = tf.minimum(tf.div(maxGradientNorm, tf.add(norm, 1e-6)), 1);
-  const decayed = weightDecay === 0 ? undefined : tf.add(tf.mul(grad, clip), tf.mul(params, weightDecay));
-  const m = tf.add(
-    tf.mul(first, ADAM.beta1),
-    decayed ? tf.mul(decayed, 1 - ADAM.beta1) : tf.mul(grad, tf.mul(clip, 1 - ADAM.beta1)),
-  );
-  const v = tf.add(
-    tf.mul(second, ADAM.beta2),
-    decayed ? tf.mul(tf.square(decayed), 1 - ADAM.beta2) : tf.mul(squares, tf.mul(tf.square(clip), 1 - ADAM.beta2)),
-  );
-  const root = tf.sqrt(step.correction2);
-  const size = tf.div(tf.mul(step.learningRate, root), step.correction1);
-  const next = tf.sub(params, tf.div(tf.mul(m, size), tf.add(tf.sqrt(v), tf.mul(root, ADAM.epsilon))));
-  return {state: {params: next, first: m, second: v}, metrics: {...metrics, loss: value, gradientNorm: norm}};
+  /** The gradient and its squares, in units of `scale` and its square. */
+  const taken =
+    weightDecay === 0 ? {grad, squares, scale: clip} : unscaled(tf.add(tf.mul(params, weightDecay), tf.mul(grad, clip)));
+  const [u, w] = [tf.mul(taken.scale, 1 - beta1), tf.mul(tf.square(taken.scale), 1 - beta2)];
+  const m = tf.add(tf.mul(first, tf.mul(tf.div(firstUnit, u), beta1)), taken.grad);
+  const v = tf.add(tf.mul(second, tf.mul(tf.div(secondUnit, w), beta2)), taken.squares);
+  // η·(u·m/c₁)/(√(w·v/c₂) + ε) = (η·√c₂/c₁·u/√w)·m/(√v + ε·√(c₂/w)).
+  const [root, unit] = [tf.sqrt(step.correction2), tf.sqrt(w)];
+  const size = tf.div(tf.mul(tf.mul(step.learningRate, root), u), tf.mul(step.correction1, unit));
+  const direction = tf.div(m, tf.add(tf.sqrt(v), tf.div(tf.mul(root, epsilon), unit)));
+  return {
+    state: {params: tf.sub(params, tf.mul(direction, size)), first: m, second: v, firstUnit: u, secondUnit: w},
+    metrics: {...metrics, loss: value, gradientNorm: norm},
+  };
+}
+
+const unscaled = (grad: tf.Tensor) => ({grad, squares: tf.square(grad), scale: tf.scalar(1)});
+
+/**
+ * Updates in a row: the numbers of `adamw` and `clipByGlobalNorm`.
+ *
+ * @param state `params`, `first`, `second`, each `[n]`.
+ * @param updates of each, the loss of the parameters, a scalar with what else is to be reported about it, and the step.
+ * @returns the state after them; of each `loss`, the loss's metrics, and `gradientNorm`, which is that before clipping.
+ */
+export function adamUpdates(
+  state: Branch<tf.Tensor>,
+  updates: readonly {readonly loss: (params: tf.Tensor) => Loss; readonly step: AdamStep}[],
+  options: AdamUpdateOptions,
+): {state: Branch<tf.Tensor>; metrics: readonly Record<string, tf.Tensor>[]} {
+  const {params, first, second} = state as Record<string, tf.Tensor>;
+  let now: Moving = {params, first, second, firstUnit: tf.scalar(1), secondUnit: tf.scalar(1)};
+  const metrics = updates.map(({loss, step}) => {
+    const updated = moved(now, loss, step, options);
+    now = updated.state;
+    return updated.metrics;
+  });
+  const plain = {
+    params: now.params,
+    first: tf.mul(now.first, now.firstUnit),
+    second: tf.mul(now.second, now.secondUnit),
+  };
+  return {state: plain, metrics};
 }

@@ -1,13 +1,7 @@
 /** Several updates of a map's network in a row, in one graph: a call to the device costs what a small update does. */
 import * as tf from '@tensorflow/tfjs-core';
 import type {Branch} from '../../tensor/tree.js';
-import {adamUpdate, type AdamUpdateOptions} from './adam.js';
-
-/** A loss, and what else is reported about it. */
-export interface Loss {
-  readonly loss: tf.Tensor;
-  readonly metrics: Readonly<Record<string, tf.Tensor>>;
-}
+import {adamUpdates, type AdamUpdateOptions, type Loss} from './adam.js';
 
 /** What changes from call to call. */
 export interface RoundsSchedule {
@@ -34,17 +28,15 @@ export function mapRounds(
   loss: (params: tf.Tensor, rows: tf.Tensor) => Loss,
   options: AdamUpdateOptions,
 ): {state: Branch<tf.Tensor>; metrics: Record<string, tf.Tensor>} {
-  let map = state;
-  const rounds = tf.unstack(indices).map((rows, k) => {
-    const step = {
+  const updates = tf.unstack(indices).map((rows, k) => ({
+    loss: (params: tf.Tensor): Loss => loss(params, rows),
+    step: {
       learningRate: schedule.learningRate,
       correction1: at(schedule.mapCorrection1, k),
       correction2: at(schedule.mapCorrection2, k),
-    };
-    const updated = adamUpdate(map, (params) => loss(params, rows), step, options);
-    map = updated.state;
-    return updated.metrics;
-  });
+    },
+  }));
+  const {state: map, metrics: rounds} = adamUpdates(state, updates, options);
   const names = Object.keys(rounds[0]);
   return {
     state: map,

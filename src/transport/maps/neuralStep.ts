@@ -13,7 +13,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '../../autograd/index.js';
 import {unpack, type Packing} from '../../tensor/pack.js';
 import type {Branch} from '../../tensor/tree.js';
-import {adamUpdate, type AdamUpdateOptions} from './adam.js';
+import {adamUpdates, type AdamUpdateOptions, type Loss} from './adam.js';
 import {mapRounds, type RoundsSchedule} from './mapRounds.js';
 import {frozenPerceptron, trainedPerceptron} from './perceptronGradient.js';
 
@@ -79,15 +79,14 @@ export function neuralStep(layout: NeuralLayout, options: NeuralStepOptions): (i
 
     const mapped = T(map['params'] as tf.Tensor, tf.gather(text, batches.text));
     const real = tf.gather(video, batches.video);
-    const {state: nextPotential, metrics} = adamUpdate(
-      state['potential'],
-      (vector) => {
-        const [ofMapped, ofReal] = tf.split(trainedPerceptron(unpack(vector, layout.potential), tf.concat([mapped, real])), 2);
-        return {loss: tf.sub(tf.mean(ofMapped), tf.mean(ofReal)), metrics: {}};
-      },
-      schedule,
-      options,
-    );
+    const loss = (vector: tf.Tensor): Loss => {
+      const [ofMapped, ofReal] = tf.split(trainedPerceptron(unpack(vector, layout.potential), tf.concat([mapped, real])), 2);
+      return {loss: tf.sub(tf.mean(ofMapped), tf.mean(ofReal)), metrics: {}};
+    };
+    const {
+      state: nextPotential,
+      metrics: [metrics],
+    } = adamUpdates(state['potential'], [{loss, step: schedule}], options);
     return {
       state: {map, potential: nextPotential},
       metrics: {
