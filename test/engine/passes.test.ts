@@ -59,6 +59,15 @@ describe('hoistReshapes', () => {
     await sameNumbers(before, after);
   });
 
+  it('leaves numbers alone, which have the shape of none', async () => {
+    const graph = new Graph();
+    const [x, y] = [graph.input(f32(1, 1)), graph.input(f32(1))];
+    const before = {graph, outputs: [graph.op('Mul', [reshape(graph, x, 1), y], f32(1))]};
+    const after = hoistReshapes(before);
+    expect(after.graph.nodes.map((n) => n.op)).to.deep.equal(['Reshape', 'Mul']);
+    await sameNumbers(before, after);
+  });
+
   it('leaves operators alone whose operands broadcast', async () => {
     const graph = new Graph();
     const x = reshape(graph, graph.input(f32(6, 4)), 2, 3, 4);

@@ -45,6 +45,8 @@ export const hoistReshapes = (program: Program): Program =>
     const sources = values.map(source);
     const inner = sources.find((v) => v !== undefined);
     if (!inner || sizeOf(inner.shape) !== sizeOf(output.shape)) return undefined;
+    // Numbers among themselves stay what they are.
+    if (values.every(isNumber)) return undefined;
     const operands = values.map((v, i) => {
       if (isNumber(v)) return graph.op('Reshape', [v, graph.ints([])], {dtype: v.dtype, shape: []});
       const from = sources[i];
