@@ -11,7 +11,7 @@ const schema = z.strictObject({
   ...studySettings,
   ...pairSettings,
   ...mapSettings,
-  prompts: z.int().min(0).default(64).describe('Held-out prompts whose samples are ranked; 0: none are.'),
+  prompts: z.int().min(0).default(256).describe('Held-out prompts whose samples are ranked; 0: none are.'),
   ...samplesSettings,
   margin: z.number().min(0).lt(1).default(0.005).describe('Smallest difference that counts; ≥ 0.'),
   draws: z.int().min(100).default(300).describe('Draws of the bootstrap; ≥ 100.'),

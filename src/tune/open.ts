@@ -57,7 +57,6 @@ export type OpenRun = Pick<
   | 'algorithm'
   | 'reward'
   | 'rewardGradient'
-  | 'independent'
   | 'judge'
   | 'device'
   | 'params'
@@ -93,7 +92,6 @@ export async function withOpenRun<T>(
   const device = await openDevice(config.device, {threads: config.threads});
   const opened = rewardContext(environment, device, config);
   let reward: Reward | undefined;
-  let independent: Reward | undefined;
   try {
     reward = await module.open(opened.context);
     opened.checkUsed();
@@ -106,14 +104,12 @@ export async function withOpenRun<T>(
         `algorithm "${algorithm.name}" needs a world that decodes inside the graph; ${environment.name} does not (decodeInGraph).`,
       );
     }
-    independent = await openIndependent(environment, device);
     return await use({
       config,
       environment,
       algorithm: configured,
       reward,
       rewardGradient: algorithm.needs.differentiableReward,
-      independent,
       judge: opened.judge(),
       device,
       params,
@@ -124,7 +120,6 @@ export async function withOpenRun<T>(
       weights: files,
     });
   } finally {
-    await independent?.close?.();
     await reward?.close?.();
     await opened.close();
     await device.close();
@@ -144,7 +139,12 @@ export function runTuning(request: TuneRequest): Promise<RunSummary> {
     if (resume && existsSync(folder.info))
       await noteResume(folder.info, (await listCheckpoints(folder.checkpoints))[0]?.iteration ?? 0);
     else await writeRunInfo(folder.info, await runInfo(command, open.config.seed, weights));
-    return tune({...open, folder, resume, signal, report});
+    const independent = await openIndependent(open.environment, open.device);
+    try {
+      return await tune({...open, independent, folder, resume, signal, report});
+    } finally {
+      await independent?.close?.();
+    }
   });
 }
 
