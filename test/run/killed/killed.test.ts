@@ -15,13 +15,17 @@ describe('a run that is killed by SIGKILL and taken up again', function () {
     ['ddpo', {after: 'line', line: 8, milliseconds: 0}],
     // After an iteration that has its row and no checkpoint yet.
     ['grpo', {after: 'line', line: 10, milliseconds: 0}],
+    // While a file is written.
     ['nft', {after: 'change', change: 30}],
     ['direct', {after: 'change', change: 22}],
-    // After a checkpoint, while an iteration learns and rolls out for the next.
+    // After a checkpoint, so that the optimizer's state and count have to come back; with overlap while the next rollouts are made.
+    ['nft', {after: 'line', line: 12, milliseconds: 0}],
+    ['direct', {after: 'line', line: 12, milliseconds: 0}],
     ['grpo', {after: 'line', line: 12, milliseconds: 0}, true],
   ];
   for (const [algorithm, moment, overlapRollouts = false] of cases) {
-    it(`cannot be told from one that was not (${algorithm}${overlapRollouts ? ', overlapping rollouts' : ''})`, async () => {
+    const when = moment.after === 'line' ? `line ${moment.line}` : `change ${moment.change}`;
+    it(`cannot be told from one that was not (${algorithm}, ${when}${overlapRollouts ? ', overlapping rollouts' : ''})`, async () => {
       const run = {algorithm, world: 'gaussianToy', overlapRollouts, program, base: folder()} as const;
       const whole = await unbroken(run);
       const killed = join(folder(), 'killed');
