@@ -23,7 +23,7 @@ const schema = z.strictObject({
     .default(0)
     .describe('Initial weights, masks and negatives are drawn from it; 0 to 4294967294.'),
   ...deviceSettings,
-  pairs: z.int().min(1).default(128_000).describe('Pairs of clip and caption to see; ≥ 1.'),
+  pairs: z.int().min(1).default(192_000).describe('Pairs of clip and caption to see; ≥ 1.'),
   batch: z.int().min(2).default(64).describe('Pairs of one update; ≥ 2.'),
   queue: z.int().min(2).default(1024).describe('Pairs of earlier updates that are contrasted with; ≥ batch.'),
   // Half of a policy's: with those, nearly everything but colours waits for the descent (docs/encoders.md).

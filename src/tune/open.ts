@@ -52,15 +52,7 @@ function named<T extends {readonly name: string}>(key: string, given: T, name: s
 /** What a run needs besides its folder, open. */
 export type OpenRun = Pick<
   TuneParts,
-  | 'config'
-  | 'environment'
-  | 'algorithm'
-  | 'reward'
-  | 'rewardGradient'
-  | 'judge'
-  | 'device'
-  | 'params'
-  | 'paramsGiven'
+  'config' | 'environment' | 'algorithm' | 'reward' | 'rewardGradient' | 'judge' | 'device' | 'params' | 'paramsGiven'
 > & {
   readonly warning: string;
   /** Files of weights that were read. */
