@@ -111,7 +111,10 @@ export function saidOfPair(draw: Draw, {motions, relation}: PairCaptions): 'moti
   return kind < motions + relation ? 'relation' : 'neither';
 }
 
-/** What a caption of a clip will say: all of one object; of two, their motions, their relation or neither. It leaves things out and never lies. */
+/**
+ * What a caption of a clip will say: all of one object; of two, their motions, their relation or neither. It leaves things out and
+ * never lies.
+ */
 export function promise(spec: ClipSpec, draw: Draw, captions = usualPairCaptions): Facts {
   const said = spec.objects.length > 1 ? saidOfPair(draw, captions) : 'motions';
   const object = ({noun, color, motion}: ObjectSpec): ObjectFacts => ({noun, color, motion: said === 'motions' ? motion : null});

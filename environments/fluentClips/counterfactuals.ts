@@ -136,8 +136,8 @@ const weights: Readonly<Record<CounterfactualKind | 'flaw' | 'noFlaw', number>> 
 };
 
 /**
- * A caption that is wrong in a single respect of clip `index` of a stream that encoders learn from: in one of the kinds, or in what it says of a
- * flaw.
+ * A caption that is wrong in a single respect of clip `index` of a stream that encoders learn from: in one of the kinds, or in
+ * what it says of a flaw.
  */
 export function wrongCaptionOf(preset: Preset, stream: PairStream, index: number): string {
   const {spec, draw} = specOf(preset, stream, index);

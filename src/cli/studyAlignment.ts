@@ -4,8 +4,7 @@ import {ConfigError} from '../errors.js';
 import {alignmentStudy} from '../study/alignment.js';
 import {readPolicy} from '../tune/policyWeights.js';
 import {mapSettings, pairSettings} from './fitTransport.js';
-import {samplesSettings} from './studyRanking.js';
-import {studySettings, type Studying} from './studying.js';
+import {samplesSettings, studySettings, type Studying} from './studying.js';
 
 const schema = z.strictObject({
   ...studySettings,

@@ -3,24 +3,13 @@ import {z} from 'zod';
 import {rewards as shipped} from '../builtins.js';
 import {ConfigError} from '../errors.js';
 import type {Reward, RewardModule} from '../reward.js';
-import {resolveReward, type RewardSources} from '../rewards/resolveReward.js';
+import {resolveReward, rewardNamesIn, type RewardSources} from '../rewards/resolveReward.js';
 import {rewardSettings} from '../run/runSchema.js';
 import {rankingStudy} from '../study/ranking.js';
 import {readPolicy} from '../tune/policyWeights.js';
 import {rewardContext} from '../tune/rewardContext.js';
 import {openIndependent} from '../tune/yardstick.js';
-import {drawsSetting, studySettings, type Studying} from './studying.js';
-
-/** Settings of every study that ranks samples of a policy. */
-export const samplesSettings = {
-  samples: z.int().min(2).max(64).default(8).describe('Samples of each prompt; 2 to 64.'),
-  samplingSteps: z.int().min(1).max(1000).default(16).describe('Denoising steps of a sample, without noise; 1 to 1000.'),
-  policy: z
-    .string()
-    .min(1)
-    .default('shipped')
-    .describe('Policy that samples: a safetensors file, or "shipped" for that of the preset.'),
-};
+import {drawsSetting, samplesSettings, studySettings, type Studying} from './studying.js';
 
 /** With transport, and without. */
 const rivals = ['quality + semantic', 'similarity + matching'] as const;
@@ -53,16 +42,16 @@ const schema = z.strictObject({
   draws: drawsSetting,
 });
 
-/** Whether a text of `compared` has the name of a reward of one's own. */
-const uses = (source: string, name: string): boolean => source.split(/\W+/).includes(name);
+/** Of one's own rewards, those that a text of `compared` uses. */
+function usedBy(source: string, own: RewardSources): RewardSources {
+  const names = rewardNamesIn(source, shipped, own);
+  return Object.fromEntries(Object.entries(own).filter(([name]) => names.includes(name)));
+}
 
 /** The rewards of a list, by the text that stands for each; nothing is opened. @throws as `resolveReward`. */
 async function resolveAll(compared: readonly string[], own: RewardSources): Promise<ReadonlyMap<string, RewardModule>> {
   const modules = new Map<string, RewardModule>();
-  for (const source of compared) {
-    const used = Object.fromEntries(Object.entries(own).filter(([name]) => uses(source, name)));
-    modules.set(source, await resolveReward(source, shipped, used));
-  }
+  for (const source of compared) modules.set(source, await resolveReward(source, shipped, usedBy(source, own)));
   return modules;
 }
 
@@ -72,7 +61,7 @@ export const rankingStudying: Studying<z.output<typeof schema>> = {
   async check({compared, rewards, margin}) {
     const twice = compared.find((source, i) => compared.indexOf(source) < i);
     if (twice !== undefined) throw new ConfigError(`compared: wanted different rewards; got "${twice}" twice.`);
-    const idle = Object.keys(rewards).find((name) => !compared.some((source) => uses(source, name)));
+    const idle = Object.keys(rewards).find((name) => !compared.some((source) => Object.hasOwn(usedBy(source, rewards), name)));
     if (idle !== undefined) throw new ConfigError(`rewards.${idle}: has no effect in this study: no reward compared uses it.`);
     if (!rivals.every((rival) => compared.includes(rival)) && margin !== schema.shape.margin.parse(undefined))
       throw new ConfigError(`margin: has no effect in this study: it does not compare both "${rivals[0]}" and "${rivals[1]}".`);

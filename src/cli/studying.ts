@@ -34,6 +34,17 @@ export const studySettings = {
   ...deviceSettings,
 };
 
+/** Settings of every study that ranks samples of a policy. */
+export const samplesSettings = {
+  samples: z.int().min(2).max(64).default(8).describe('Samples of each prompt; 2 to 64.'),
+  samplingSteps: z.int().min(1).max(1000).default(16).describe('Denoising steps of a sample, without noise; 1 to 1000.'),
+  policy: z
+    .string()
+    .min(1)
+    .default('shipped')
+    .describe('Policy that samples: a safetensors file, or "shipped" for that of the preset.'),
+};
+
 /** Draws of a bootstrap over many items. */
 export const drawsSetting = z.int().min(100).default(1000).describe('Draws of the bootstrap; ≥ 100.');
 

@@ -4,7 +4,7 @@ import '../autograd/index.js';
 import type {Device} from '../engine/device.js';
 import {NonFiniteError} from '../errors.js';
 import {preferenceParams, preferenceScore} from '../models/preferenceNetwork.js';
-import {adamCorrections} from '../numeric/optim/adamw.js';
+import {adamCorrections, type AdamWStep} from '../numeric/optim/adamw.js';
 import {learningRate} from '../numeric/optim/learningRate.js';
 import {int32, scalar, type NdArray} from '../tensor/ndarray.js';
 import {pack, packing, unpack, unpackArray} from '../tensor/pack.js';
@@ -63,7 +63,7 @@ export async function trainPreference(
       const score = (rows: tf.Tensor): tf.Tensor => preferenceScore(params, tf.gather(text, rows), tf.gather(video, rows));
       return {loss: tf.mean(tf.softplus(tf.sub(score(worse), score(better)))), metrics: {}};
     };
-    const schedule = inputs['schedule'] as Record<'learningRate' | 'correction1' | 'correction2', tf.Tensor>;
+    const schedule = inputs['schedule'] as unknown as AdamWStep;
     const {state: next, metrics} = adamUpdates(inputs['state'] as Branch<tf.Tensor>, [{loss, step: schedule}], options);
     return {state: next, metrics: metrics[0]};
   });

@@ -25,18 +25,26 @@ export async function resolveReward(
   own: RewardSources = {},
 ): Promise<RewardModule> {
   for (const [name, from] of Object.entries(own)) checkOwn(name, from, known);
-  const names = [...known.names, ...Object.keys(own)];
-  const outside = isRewardFile(source) || isRewardUrl(source);
-  const used = outside || known.has(source) ? [source] : namesIn(source, names);
+  const used = rewardNamesIn(source, known, own);
   const idle = Object.keys(own).find((name) => !used.includes(name));
   if (idle !== undefined)
     throw new ConfigError(`rewards.${idle}: has no effect in this run: the reward "${source}" does not use it.`);
-  if (outside) return fromOutside(source);
+  if (isOutside(source)) return fromOutside(source);
   const modules = await Promise.all(
     used.map(async (name) => (Object.hasOwn(own, name) ? called(name, await fromOutside(own[name])) : known.get(name))),
   );
   return used.length === 1 && used[0] === source ? modules[0] : composeReward(source, modules);
 }
+
+const isOutside = (source: string): boolean => isRewardFile(source) || isRewardUrl(source);
+
+/**
+ * The names that a text uses, of rewards that ship and of one's own; a file or a server stands for itself.
+ *
+ * @throws ConfigError as `resolveReward`, for a name that is unknown and an expression that holds what it may not.
+ */
+export const rewardNamesIn = (source: string, known: Registry<RewardModule>, own: RewardSources): readonly string[] =>
+  isOutside(source) || known.has(source) ? [source] : namesIn(source, [...known.names, ...Object.keys(own)]);
 
 /** The rewards that an expression names; one word alone is a name and no expression. */
 function namesIn(source: string, names: readonly string[]): readonly string[] {

@@ -28,6 +28,7 @@ import {captionMeasures, captionStatistics, type CaptionMeasure} from './caption
 import {fitMaps, type MapsPlan} from './fitMaps.js';
 import {
   embedSamples,
+  forEachJudged,
   judgedBy,
   judgedSamples,
   mapRewards,
@@ -316,7 +317,7 @@ async function rankings(
   const embeddings = await embedSamples(judged, session, plan.samples);
   const rewards: (readonly number[])[] = [];
   for (const map of maps.values()) rewards.push(await mapRewards(device, map, embeddings, plan.samples));
-  const agreementWith = (by: JudgedBy): MapStatistics =>
-    mapStatistics([...maps.keys()], rankAgreement(rewards, embeddings.scores[by], plan.samples, seed, draws), 0, 1);
-  return {total: agreementWith('total'), quality: agreementWith('quality'), semantic: agreementWith('semantic')};
+  return forEachJudged((by) =>
+    mapStatistics([...maps.keys()], rankAgreement(rewards, embeddings.scores[by], plan.samples, seed, draws), 0, 1),
+  );
 }

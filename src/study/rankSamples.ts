@@ -31,6 +31,13 @@ export const judgedBy = ['total', 'quality', 'semantic'] as const;
 /** One of them. */
 export type JudgedBy = (typeof judgedBy)[number];
 
+/** Something for each. */
+export const forEachJudged = <T>(of: (by: JudgedBy) => T): Record<JudgedBy, T> => ({
+  total: of('total'),
+  quality: of('quality'),
+  semantic: of('semantic'),
+});
+
 /** Some prompts' samples, those of one prompt side by side, and what the judge says of each. */
 export interface JudgedBatch {
   readonly videos: NdArray<'float32'>;
@@ -53,12 +60,7 @@ export async function* judgedSamples(
   let done = 0;
   for await (const {videos, prompts: each} of policySamples({environment, device, ...how})) {
     const aggregates = (await judge.judge(videos, each)).map((one) => judge.aggregate([one]));
-    const scoresBy = (by: JudgedBy): number[] => aggregates.map((aggregate) => aggregate[by]);
-    yield {
-      videos,
-      prompts: each,
-      scores: {total: scoresBy('total'), quality: scoresBy('quality'), semantic: scoresBy('semantic')},
-    };
+    yield {videos, prompts: each, scores: forEachJudged((by) => aggregates.map((aggregate) => aggregate[by]))};
     report({stage: 'sampling', done: (done += each.length / samples), total: count});
   }
 }
@@ -80,7 +82,7 @@ export async function embedSamples(
 ): Promise<EmbeddedSamples> {
   const videos: NdArray<'float32'>[] = [];
   const captions: string[] = [];
-  const scores: Record<JudgedBy, number[]> = {total: [], quality: [], semantic: []};
+  const scores = forEachJudged((): number[] => []);
   for await (const batch of judged) {
     for (const by of judgedBy) scores[by].push(...batch.scores[by]);
     videos.push(await session.embedVideos(batch.videos));

@@ -7,7 +7,7 @@ import type {Environment} from '../environment.js';
 import {intervalOf, type Interval} from '../evaluate/bootstrap.js';
 import type {Reward} from '../reward.js';
 import {scoreVideos} from '../rollout/scoreVideos.js';
-import {judgedBy, judgedSamples, rankAgreement, type JudgedBy, type SamplesPlan} from './rankSamples.js';
+import {forEachJudged, judgedBy, judgedSamples, rankAgreement, type JudgedBy, type SamplesPlan} from './rankSamples.js';
 import type {Study, StudyProgress} from './study.js';
 import {allOf, claim, type Claim} from './verdict.js';
 
@@ -35,14 +35,12 @@ export async function rankingStudy(request: RankingStudyRequest): Promise<Study>
   const {environment, device, samples: plan, rewards, rivals, threshold, margin, seed, draws, report} = request;
   const names = [...rewards.keys()];
   const found = names.map((): number[] => []);
-  const judged: Record<JudgedBy, number[]> = {total: [], quality: [], semantic: []};
+  const judged = forEachJudged((): number[] => []);
   for await (const {videos, prompts, scores} of judgedSamples(environment, device, plan, report)) {
     for (const by of judgedBy) judged[by].push(...scores[by]);
     for (const [i, name] of names.entries()) found[i].push(...(await scoreVideos(rewards.get(name)!, videos, prompts)));
   }
-  const agreement = Object.fromEntries(
-    judgedBy.map((by) => [by, rankAgreement(found, judged[by], plan.samples, seed, draws)]),
-  ) as Record<JudgedBy, ReturnType<typeof rankAgreement>>;
+  const agreement = forEachJudged((by) => rankAgreement(found, judged[by], plan.samples, seed, draws));
   const tau = (by: JudgedBy, i: number): Interval => intervalOf(agreement[by], (all) => all[i]);
   const ranks = names.map((name, i) =>
     claim({

@@ -4,7 +4,8 @@
  * microseconds and stands between operators that the runtime would fuse.
  */
 import {sizeOf} from '../../tensor/ndarray.js';
-import {sameShape, type Graph, type Value} from '../graph.js';
+import {sameShape, type Value} from '../graph.js';
+import {reshape} from '../lower/lowering.js';
 import {rewrite, type Program} from './rewrite.js';
 
 const unary = new Set([
@@ -32,9 +33,6 @@ const source = (v: Value): Value | undefined => (v.node?.op === 'Reshape' ? v.no
 /** Whether the value is one number: it means the same beside any shape. */
 const isNumber = (v: Value): boolean => sizeOf(v.shape) === 1 && v.shape.length <= 1;
 
-const reshaped = (graph: Graph, v: Value, shape: readonly number[]): Value =>
-  graph.op('Reshape', [v, graph.ints(shape)], {dtype: v.dtype, shape});
-
 /** Applies the pass. */
 export const hoistReshapes = (program: Program): Program =>
   rewrite(program, (graph, node, inputs) => {
@@ -48,11 +46,11 @@ export const hoistReshapes = (program: Program): Program =>
     // Numbers among themselves stay what they are.
     if (values.every(isNumber)) return undefined;
     const operands = values.map((v, i) => {
-      if (isNumber(v)) return graph.op('Reshape', [v, graph.ints([])], {dtype: v.dtype, shape: []});
+      if (isNumber(v)) return reshape(graph, v, []);
       const from = sources[i];
       return from && sameShape(from.shape, inner.shape) ? from : undefined;
     });
     if (operands.includes(undefined)) return undefined;
     const computed = graph.op(node.op, operands, {dtype: output.dtype, shape: inner.shape}, node.attributes);
-    return [reshaped(graph, computed, output.shape)];
+    return [reshape(graph, computed, output.shape)];
   });

@@ -1,6 +1,6 @@
 /** Adam updates of a network that is one vector: clipping, then weight decay as a term of the gradient. */
 import * as tf from '@tensorflow/tfjs-core';
-import type {AdamWOptions} from '../../numeric/optim/adamw.js';
+import type {AdamWOptions, AdamWStep} from '../../numeric/optim/adamw.js';
 import {zeros, type NdArray} from '../../tensor/ndarray.js';
 import type {Branch, Params} from '../../tensor/tree.js';
 
@@ -28,13 +28,6 @@ export interface Loss {
   readonly metrics: Readonly<Record<string, tf.Tensor>>;
 }
 
-/** What changes from update to update; scalars. */
-export interface AdamStep {
-  readonly learningRate: tf.Tensor;
-  readonly correction1: tf.Tensor;
-  readonly correction2: tf.Tensor;
-}
-
 /**
  * Between two updates of a row: m = u·first and v = w·second. The units u and w are chosen so that the gradient comes to the
  * moments as it is, which spares a pass over the vectors for each; they are numbers.
@@ -51,7 +44,7 @@ interface Moving {
 function moved(
   {params, first, second, firstUnit, secondUnit}: Moving,
   loss: (params: tf.Tensor) => Loss,
-  step: AdamStep,
+  step: AdamWStep,
   {weightDecay, maxGradientNorm}: AdamUpdateOptions,
 ): {state: Moving; metrics: Record<string, tf.Tensor>} {
   const {beta1, beta2, epsilon} = ADAM;
@@ -93,7 +86,7 @@ const unscaled = (grad: tf.Tensor) => ({grad, squares: tf.square(grad), scale: t
  */
 export function adamUpdates(
   state: Branch<tf.Tensor>,
-  updates: readonly {readonly loss: (params: tf.Tensor) => Loss; readonly step: AdamStep}[],
+  updates: readonly {readonly loss: (params: tf.Tensor) => Loss; readonly step: AdamWStep}[],
   options: AdamUpdateOptions,
 ): {state: Branch<tf.Tensor>; metrics: readonly Record<string, tf.Tensor>[]} {
   const {params, first, second} = state as Record<string, tf.Tensor>;

@@ -11,6 +11,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import '../../autograd/index.js';
+import type {AdamWStep} from '../../numeric/optim/adamw.js';
 import {unpack, type Packing} from '../../tensor/pack.js';
 import type {Branch} from '../../tensor/tree.js';
 import {adamUpdates, type AdamUpdateOptions, type Loss} from './adam.js';
@@ -30,10 +31,7 @@ export interface NeuralLayout {
 }
 
 /** What changes from step to step: the corrections of f's one update come to those of T's. */
-interface Schedule extends RoundsSchedule {
-  readonly correction1: tf.Tensor;
-  readonly correction2: tf.Tensor;
-}
+type Schedule = RoundsSchedule & AdamWStep;
 
 /** Which rows of the sets are used. */
 interface Batches {
